@@ -1,0 +1,5 @@
+"""`python -m goldcut` is the command `goldcut`."""
+
+from goldcut.cli import main
+
+main()

@@ -1,0 +1,73 @@
+"""Results as frozen plain values, and their versioned JSON in a run folder.
+
+The field names are a contract: fields are added, never renamed. The schema tag of a file is
+"goldcut.<kind>/<version>"; a file of another version is refused, never guessed at.
+"""
+
+from goldcut.records.attack import (
+    AttackRecord,
+    AttackResult,
+    Baselines,
+    Failure,
+    Scores,
+    ViewRecord,
+    Worst,
+)
+from goldcut.records.cuts import (
+    LEVELS,
+    Cut,
+    CutsRecord,
+    Kind,
+    Level,
+    ModelRecord,
+    PricedCut,
+    Refused,
+)
+from goldcut.records.files import (
+    SCHEMAS,
+    json_schema,
+    load,
+    save,
+    to_json,
+    write_atomically,
+)
+from goldcut.records.scan import (
+    CutProfile,
+    DataRecord,
+    InformationBound,
+    Provenance,
+    SampleCounts,
+    ScanRecord,
+    Zone,
+)
+
+__all__ = [
+    "LEVELS",
+    "SCHEMAS",
+    "AttackRecord",
+    "AttackResult",
+    "Baselines",
+    "Cut",
+    "CutProfile",
+    "CutsRecord",
+    "DataRecord",
+    "Failure",
+    "InformationBound",
+    "Kind",
+    "Level",
+    "ModelRecord",
+    "PricedCut",
+    "Provenance",
+    "Refused",
+    "SampleCounts",
+    "ScanRecord",
+    "Scores",
+    "ViewRecord",
+    "Worst",
+    "Zone",
+    "json_schema",
+    "load",
+    "save",
+    "to_json",
+    "write_atomically",
+]

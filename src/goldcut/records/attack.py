@@ -1,0 +1,162 @@
+"""The file attack.json: what real attackers recovered, the independent check of the zone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from goldcut.records.scan import Provenance, Zone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """How near a set of reconstructions is to the victims; `_low`, `_high` are 95 % bootstrap limits.
+
+    Attributes:
+        mse: Mean squared error per element, images in [0, 1].
+        mse_channel_sum: mse times the number of channels (the paper's unit).
+        psnr: 10 log10(1 / mse) of the mean mse, in dB.
+        ssim: Mean structural similarity; its window is in the view.
+        recovered: 1 - MSE / MSE of the mean image of the attacker's training images; not clipped.
+        recovered_own_mean: The same against the victims' own mean image (a foreign auxiliary set).
+        beyond_label: 1 - MSE / MSE of the class-mean image of the predicted label.
+        identification: Share of victims nearer to their own reconstruction's source than the 19
+            others of the same predicted label; chance is 1/20.
+        identification_victims: Victims that had 19 others to be compared with.
+    """
+
+    mse: float
+    mse_low: float | None = None
+    mse_high: float | None = None
+    mse_channel_sum: float
+    psnr: float
+    ssim: float | None = None
+    recovered: float
+    recovered_low: float | None = None
+    recovered_high: float | None = None
+    recovered_own_mean: float | None = None
+    beyond_label: float | None = None
+    identification: float | None = None
+    identification_low: float | None = None
+    identification_high: float | None = None
+    identification_victims: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackResult(Scores):
+    """One attack at one cut.
+
+    Attributes:
+        cut: Name of the cut.
+        attack: Name of the attack, such as "decoder-S".
+        selection_mse: MSE on the attacker's selection images, which chose the result.
+        converged: Whether the last quarter of the training improved selection_mse by less than 1 %.
+        steps: Optimisation steps; 0 for closed forms.
+        seconds: Wall clock of the attack at this cut, features included once.
+        recovered_full_size: `recovered` at the model's own size, when the attack worked smaller.
+        transform: Point-wise transform of Z that the attacker chose.
+        settings: Hyper-parameters.
+        note: What a reader must know (retried at a lower rate, ...).
+    """
+
+    cut: str
+    attack: str
+    selection_mse: float
+    converged: bool
+    steps: int = 0
+    seconds: float
+    recovered_full_size: float | None = None
+    transform: str = "none"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An attack that could not be carried out at a cut, and why."""
+
+    cut: str
+    attack: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """What an attacker gets without looking (mean, class mean) or by looking up (nearest).
+
+    Attributes:
+        mean_image: The mean of the attacker's training images; the zero of `recovered`.
+        class_mean: The mean image of the predicted label.
+        nearest: Per cut, the attacker's image whose Z is nearest.
+    """
+
+    mean_image: Scores
+    class_mean: Scores | None = None
+    nearest: Mapping[str, Scores] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRecord:
+    """The threat model and the parts: what the attacker was granted.
+
+    Attributes:
+        knowledge: "queries": the attacker can run the edge half on images of its own.
+        auxiliary: Spec and part of the attacker's images.
+        auxiliary_same_data: Whether they come from the same data set as the victims.
+        target_trained_on_auxiliary: "yes", "no" or "unknown".
+        training_images: Attacker training.
+        selection_images: Attacker selection.
+        victims: Images scored once.
+        duplicates_removed: Attacker images dropped because a victim has the same hash.
+        reconstruction_shape: (C, H, W) at which the attack works and is scored.
+        ceiling_recovered: `recovered` at full size of the victims' own low-pass, when smaller.
+        ssim_window: Window of the structural similarity in pixels.
+    """
+
+    knowledge: str
+    auxiliary: str
+    auxiliary_same_data: bool
+    target_trained_on_auxiliary: str = "unknown"
+    training_images: int
+    selection_images: int
+    victims: int
+    duplicates_removed: int = 0
+    reconstruction_shape: tuple[int, int, int]
+    ceiling_recovered: float | None = None
+    ssim_window: int = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """The attack with the highest `recovered` at a cut."""
+
+    cut: str
+    attack: str
+    recovered: float
+    recovered_low: float | None = None
+    recovered_high: float | None = None
+    converged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackRecord:
+    """The file attack.json: the independent check of the zone.
+
+    Attributes:
+        scan_sha256: Hash of the scan.json that was attacked.
+        attacked: Cuts that were to be attacked, in order.
+        failed: Attacks that could not be carried out.
+        complete: False while attacks of the plan are still missing.
+    """
+
+    schema: Literal["goldcut.attack/1"] = "goldcut.attack/1"
+    scan_sha256: str
+    view: ViewRecord
+    attacked: tuple[str, ...]
+    baselines: Baselines
+    results: tuple[AttackResult, ...]
+    failed: tuple[Failure, ...] = ()
+    worst: tuple[Worst, ...]
+    zone_post_hoc: Zone
+    zone_post_hoc_quarter: Zone
+    complete: bool = True
+    provenance: Provenance

@@ -1,0 +1,87 @@
+"""Records as versioned JSON: written whole or not at all, read back only when the version is known."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from goldcut.errors import RunError
+from goldcut.records.attack import AttackRecord
+from goldcut.records.cuts import CutsRecord
+from goldcut.records.scan import ScanRecord
+
+SCHEMAS: dict[str, type[Any]] = {
+    "goldcut.cuts/1": CutsRecord,
+    "goldcut.scan/1": ScanRecord,
+    "goldcut.attack/1": AttackRecord,
+}
+"""Every file format by its tag; `json_schema` publishes them."""
+
+Record = TypeVar("Record")
+
+
+def to_json(record: object) -> bytes:
+    """A record as indented UTF-8 JSON; figures that are not finite become null."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def json_schema(tag: str) -> dict[str, Any]:
+    """The JSON Schema of a file format.
+
+    Example:
+        >>> json_schema("goldcut.cuts/1")["$ref"]
+        '#/$defs/CutsRecord'
+    """
+    return msgspec.json.schema(SCHEMAS[tag])
+
+
+def save(record: object, path: Path) -> None:
+    """Write a record whole or not at all: a reader never sees half a file."""
+    write_atomically(path, to_json(record))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write bytes to a temporary neighbour, then rename it over `path`.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}", "Choose a folder that can be written.") from error
+
+
+def load(path: Path, kind: type[Record]) -> Record:
+    """Read a record back.
+
+    Raises:
+        RunError: The file is missing, of another schema version, or damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be read: {error.strerror}", "Run `goldcut scan` into this folder first."
+        ) from error
+    expected = next(tag for tag, record in SCHEMAS.items() if record is kind)
+    try:
+        head = msgspec.json.decode(content, type=dict[str, Any])
+        if head.get("schema") != expected:
+            raise RunError(
+                f"{path} has schema {head.get('schema')!r}, this goldcut reads {expected!r}",
+                "Make the run again with this version, in a new folder.",
+            )
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} is damaged: {error}", "Make the run again in a new folder.") from error
