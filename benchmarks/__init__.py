@@ -1,0 +1,1 @@
+"""What is measured on a quiet machine: speed and memory, as ratios in one run. `make bench` runs all of it."""

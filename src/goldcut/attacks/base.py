@@ -1,0 +1,148 @@
+"""What an attacker is granted, what an attack is, and what it leaves behind.
+
+The threat model is a value: an attack receives a View and nothing else, so it cannot look at a victim.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from goldcut.progress import Progress, silent
+from goldcut.records import Kind
+
+Query = Callable[[Tensor], Tensor]
+"""The edge half: images of the model's size in [0, 1] to Z, as the attack sees Z."""
+
+BATCH = 256
+"""Samples that are held on the device at a time where nothing is trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Images of the attacker's own and what they become at the cut.
+
+    Attributes:
+        images: (n, C, H, W) uint8, at the size at which the attack works.
+        features: (n, ...) float32, Z of each image; on the CPU, maybe on disk.
+        labels: Label that the model predicts for each image; None without logits.
+    """
+
+    images: UInt8[Tensor, "n c h w"]
+    features: Float[Tensor, "n ..."]
+    labels: Int[np.ndarray, " n"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def targets(self, index: Tensor | slice, device: torch.device | str = "cpu") -> Float[Tensor, "b c h w"]:
+        """Images in [0, 1]."""
+        return self.images[index].to(device, torch.float32) / 255
+
+    def representations(self, index: Tensor | slice, device: torch.device | str = "cpu") -> Float[Tensor, "b ..."]:
+        """Z of images."""
+        return self.features[index].to(device)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Everything that an attacker is granted: images of its own, their Z, and the edge half for more of it.
+
+    Attributes:
+        training: To learn from.
+        selection: To choose by; disjoint from training.
+        kind: What the axes of Z mean to the attacker: "map" (C, H, W), "tokens" (T, D) or "vector" (D,).
+        query: The edge half as a function, without gradients; None when it cannot be asked any more.
+        device: Where to compute.
+    """
+
+    training: Sample
+    selection: Sample
+    kind: Kind
+    query: Query | None = None
+    device: str = "cpu"
+
+    @property
+    def z_shape(self) -> tuple[int, ...]:
+        """Shape of Z per sample."""
+        return tuple(self.training.features.shape[1:])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images that the attack makes."""
+        _, channels, height, width = self.training.images.shape
+        return channels, height, width
+
+
+@dataclass(frozen=True, eq=False)
+class Inverse:
+    """A finished attack: a function from Z to images, and how it came to be.
+
+    Attributes:
+        invert: Z on the device of the view to images; values outside [0, 1] are clipped.
+        selection_mse: Mean squared error on the attacker's selection images.
+        converged: Whether the last quarter of the training improved selection_mse by less than 1 %.
+        steps: Optimisation steps; 0 for closed forms.
+        transform: Point-wise transform of Z that was chosen.
+        settings: Hyper-parameters, plain values.
+        note: What a reader must know.
+        device: Where `invert` computes.
+    """
+
+    invert: Callable[[Tensor], Tensor]
+    selection_mse: float
+    converged: bool
+    steps: int = 0
+    transform: str = "none"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    device: str = "cpu"
+
+    def __call__(self, z: Float[Tensor, "n ..."]) -> Float[Tensor, "n c h w"]:
+        """Images in [0, 1] on the CPU, computed in batches without gradients."""
+        with torch.no_grad():
+            parts = [self.invert(part.to(self.device)).clamp(0, 1).float().cpu() for part in torch.split(z, BATCH)]
+        return torch.cat(parts)
+
+
+class Attack(ABC):
+    """A frozen bag of hyper-parameters; the data comes in the call."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name in results, such as "decoder-S"."""
+
+    @abstractmethod
+    def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:
+        """Learn to invert Z from what the view grants.
+
+        Args:
+            view: All that there is to learn from.
+            seed: The same seed and view give the same inverse.
+            progress: Told how far it is; an exception that it raises ends the attack.
+            checkpoint: File to resume from and to write to.
+
+        Raises:
+            AttackError: The attack cannot be carried out here.
+        """
+
+    def at_effort(self, effort: str) -> "Attack":
+        """The same attack with the caps of an effort ("small", "standard", "large"), where it has caps."""
+        return self
+
+
+def selection_error(view: View, invert: Callable[[Tensor], Tensor]) -> float:
+    """Mean squared error of an inverse on the selection images, after clipping to [0, 1]."""
+    total = 0.0
+    for start in range(0, len(view.selection), BATCH):
+        part = slice(start, start + BATCH)
+        made = invert(view.selection.representations(part, view.device)).clamp(0, 1)
+        total += float((made - view.selection.targets(part, view.device)).square().sum(dtype=torch.float64))
+    return total / view.selection.images.numel()

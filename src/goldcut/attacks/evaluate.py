@@ -1,0 +1,273 @@
+"""Attacks x cuts: one pass of the edge feeds all, trainings run side by side, finished work is kept.
+
+Victims enter twice, and nowhere else: their Z goes through a finished Inverse, and the Judge compares
+what comes out with their pixels. A View holds nothing of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goldcut.attacks.base import Attack, Inverse, Query, Sample, View
+from goldcut.attacks.baselines import class_mean_images, nearest_images
+from goldcut.attacks.crew import run_together
+from goldcut.attacks.features import Features, bytes_of, group_cuts, read_features, read_pixels, storage
+from goldcut.attacks.finished import Finished
+from goldcut.attacks.layout import Layout, lay_out
+from goldcut.attacks.leakage import Leakage, Pictures
+from goldcut.attacks.plan import (
+    CLASS_MEAN,
+    MEAN_IMAGE,
+    NEAREST,
+    Ledger,
+    Plan,
+    check_names,
+    hash_parts,
+    read_finished,
+    summarise,
+)
+from goldcut.attacks.scoring import Judge, mean_of
+from goldcut.cuts import CutGraph, read_cuts
+from goldcut.errors import AttackError, GoldcutError
+from goldcut.progress import Progress, silent
+from goldcut.records import AttackResult, Cut, Failure, Scores
+from goldcut.sources.images import Images, Parts
+
+LEAST_TRAINING = 200
+"""Training images below which an attack says more about its lack of images than about the cut."""
+
+FEATURES_SHARE = 0.75
+"""Share of the memory that Z may take; the rest is for images, trainings and the edge."""
+
+GALLERY = 16
+"""Victims whose reconstructions are kept as pictures."""
+
+
+def attack_cuts(
+    graph: CutGraph,
+    cuts: Sequence[Cut],
+    parts: Parts,
+    attacks: Sequence[Attack],
+    *,
+    seed: int,
+    folder: Path,
+    memory_bytes: int,
+    logits: bool = True,
+    device: str = "cpu",
+    run: str = "",
+    workers: int | None = None,
+    progress: Progress = silent,
+    report: Callable[[Leakage], None] | None = None,
+) -> Leakage:
+    """Attack cuts together and score every attack on the victims once.
+
+    Results do not depend on which other cuts or attacks are in the call, nor on `workers`.
+
+    Args:
+        graph: From find_cuts; its model is on `device`.
+        cuts: To be attacked, in order.
+        parts: The attacker's images and the victims.
+        attacks: From choose_attacks, or any objects of your own.
+        seed: Of everything random.
+        folder: Where finished work is kept; the same call again skips it.
+        memory_bytes: For everything; cuts whose Z does not fit together are attacked one group after the
+            other, and one that does not fit alone from disk.
+        logits: Whether the model's output is logits, so that labels can be predicted.
+        device: Where to compute.
+        run: What else the work depends on, such as the hash of the scan; part of its key.
+        workers: Trainings side by side; by default the threads of PyTorch, and 1 on a GPU.
+        progress: Told what is done.
+        report: Called with the leakage so far whenever an attack is finished.
+
+    Raises:
+        AttackError: The attacker has too few images, or two attacks share a name.
+        RunError: The folder cannot be written.
+    """
+    if len(parts.training) < LEAST_TRAINING:
+        raise AttackError(
+            f"the attacker has {len(parts.training)} training images and an attack needs {LEAST_TRAINING}",
+            f"Give it {-(-10 * LEAST_TRAINING // 9)} images beside the victims.",
+        )
+    check_names(attacks)
+    finished = Finished(folder, repr((run, seed, logits, hash_parts(parts))))
+    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress)
+    ledger = Ledger()
+    missing = read_finished(plan, ledger)
+    judge = Judge(parts.victims, plan.shape, mean_of(parts.training), parts.auxiliary_same_data, seed)
+    ceiling, pictures = judge.ceiling(), _as_pictures(judge.victims)
+    budget = int(FEATURES_SHARE * memory_bytes)
+    count = workers or (torch.get_num_threads() if device == "cpu" else 1)
+
+    def tell() -> None:
+        if report is not None:
+            report(summarise(plan, ledger, ceiling, pictures))
+
+    for group in group_cuts([cut for cut in cuts if missing[cut.name]], plan.images, budget):
+        on_disk = len(group) == 1 and bytes_of(group[0], plan.images) > budget
+        desk = _Desk(plan, ledger, judge, tell)
+        desk.attack_group(graph, group, missing, storage(folder if on_disk else None), count)
+    return summarise(plan, ledger, ceiling, pictures)
+
+
+@dataclass(frozen=True, eq=False)
+class _Desk:
+    """Where the pieces of a group are made, carried out and filed."""
+
+    plan: Plan
+    ledger: Ledger
+    judge: Judge
+    tell: Callable[[], None]
+
+    def attack_group(
+        self,
+        graph: CutGraph,
+        group: Sequence[Cut],
+        missing: Mapping[str, Sequence[Attack | None]],
+        make: Callable[[tuple[int, ...]], Tensor],
+        workers: int,
+    ) -> None:
+        """Read Z of the group in one pass and carry out what is missing."""
+        plan, started = self.plan, monotonic()
+        layouts = {cut.name: lay_out(cut, graph.cuts) for cut in group}
+
+        def read(images: Images, task: str) -> Features:
+            return read_features(
+                graph, images, layouts, make, logits=plan.logits, device=plan.device, task=task, progress=plan.progress
+            )
+
+        training = read(plan.parts.training, "Z of the attacker's images")
+        selection = read(plan.parts.selection, "Z of the selection images")
+        victims = read(plan.parts.victims, "Z of the victims")
+        share = (monotonic() - started) / len(group)
+        own, other = read_pixels(plan.parts.training, plan.shape), read_pixels(plan.parts.selection, plan.shape)
+        judge = self._judge_of(own, training, victims)
+        self._score_constants(judge)
+        work: list[Callable[[Progress], None]] = []
+        for attack in (*reversed(plan.attacks), None):  # what comes last in a set takes longest: it is begun first
+            for cut in group:
+                if attack not in missing[cut.name]:
+                    continue
+                broken = sum(part.broken[cut.name] for part in (training, selection, victims))
+                if broken:
+                    self._fail(cut, attack, f"Z is not finite for {broken} of {plan.images} images at this cut")
+                    continue
+                layout = layouts[cut.name]
+                view = View(
+                    training=Sample(own, training.z[cut.name], training.labels),
+                    selection=Sample(other, selection.z[cut.name], selection.labels),
+                    kind=layout.kind,
+                    query=_query(graph, cut, layout),
+                    device=plan.device,
+                )
+                work.append(self._piece(cut, attack, view, victims.z[cut.name], judge, share))
+        run_together(work, workers=workers, progress=plan.progress)
+
+    def _judge_of(self, own: Tensor, training: Features, victims: Features) -> Judge:
+        """The judge with the labels that this pass predicted."""
+        if training.labels is None or victims.labels is None:
+            return self.judge
+        sample = Sample(own, torch.empty(len(own), 0), training.labels)
+        return self.judge.with_labels(
+            victims.labels, class_mean_images(sample, self.judge.small_mean[0], victims.labels)
+        )
+
+    def _score_constants(self, judge: Judge) -> None:
+        constants = {MEAN_IMAGE: judge.small_mean.expand_as(judge.victims), CLASS_MEAN: judge.class_means}
+        for name, made in constants.items():
+            if made is not None and name not in self.ledger.constants:
+                scores = judge.score(made)
+                self.plan.finished.write(name, self.plan.finished.key(name), scores, _as_pictures(made))
+                self.ledger.constants[name] = scores
+
+    def _piece(
+        self, cut: Cut, attack: Attack | None, view: View, z: Tensor, judge: Judge, share: float
+    ) -> Callable[[Progress], None]:
+        """One attack, or the nearest neighbour, at one cut, as a piece of work."""
+        if attack is None:
+            return lambda _: self._file_nearest(cut, judge, nearest_images(view.training, z, view.device))
+
+        def carry_out(progress: Progress) -> None:
+            started = monotonic()
+            try:
+                inverse, made = self._carry_out(cut, attack, view, z, progress)
+            except Exception as error:  # whatever one attack does wrong stops no other
+                self._fail(cut, attack, _reason(error))
+            else:
+                self._file(cut, attack, judge, inverse, made, share + monotonic() - started)
+
+        return carry_out
+
+    def _carry_out(self, cut: Cut, attack: Attack, view: View, z: Tensor, progress: Progress) -> tuple[Inverse, Tensor]:
+        plan = self.plan
+        inverse = attack.train(
+            view,
+            seed=plan.seed_of(cut, attack.name),
+            progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
+            checkpoint=plan.finished.path(f"{plan.stem(cut, attack.name)}-{plan.key(cut, attack)[:8]}", ".safetensors"),
+        )
+        made = inverse(z)
+        if made.shape != (len(z), *plan.shape):
+            raise AttackError(f"{attack.name} made images of shape {tuple(made.shape)} for {(len(z), *plan.shape)}")
+        if not torch.isfinite(made).all():
+            raise AttackError(f"{attack.name} made values that are not finite")
+        return inverse, made
+
+    def _file(self, cut: Cut, attack: Attack, judge: Judge, inverse: Inverse, made: Tensor, seconds: float) -> None:
+        scores = judge.score(made)
+        result = AttackResult(
+            **{name: getattr(scores, name) for name in Scores.__dataclass_fields__},
+            cut=cut.name,
+            attack=attack.name,
+            selection_mse=inverse.selection_mse,
+            converged=inverse.converged,
+            steps=inverse.steps,
+            seconds=seconds,
+            recovered_full_size=judge.recovered_full_size(made),
+            transform=inverse.transform,
+            settings=inverse.settings,
+            note=inverse.note,
+        )
+        pictures = _as_pictures(made)
+        self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, pictures)
+        with self.ledger.lock:
+            self.ledger.results[cut.name, attack.name] = result
+            self.ledger.pictures[cut.name, attack.name] = pictures
+        self.tell()
+
+    def _file_nearest(self, cut: Cut, judge: Judge, made: Tensor) -> None:
+        scores = judge.score(made)
+        self.plan.finished.write(self.plan.stem(cut, NEAREST), self.plan.key(cut, None), scores, _as_pictures(made))
+        with self.ledger.lock:
+            self.ledger.nearest[cut.name] = scores
+
+    def _fail(self, cut: Cut, attack: Attack | None, reason: str) -> None:
+        if attack is not None:
+            with self.ledger.lock:
+                self.ledger.failures[cut.name, attack.name] = Failure(cut=cut.name, attack=attack.name, reason=reason)
+            self.tell()
+
+
+def _query(graph: CutGraph, cut: Cut, layout: Layout) -> Query:
+    def query(images: Tensor) -> Tensor:
+        seen: list[Tensor] = []
+        read_cuts(graph, images, [cut.name], lambda _, z: seen.append(layout(z).float()))
+        return seen[0]
+
+    return query
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line."""
+    said = str(error).strip().splitlines()
+    first = said[0] if said else "no message"
+    return first if isinstance(error, GoldcutError) else f"{type(error).__name__}: {first}"
+
+
+def _as_pictures(images: Tensor) -> Pictures:
+    few = images[:GALLERY].permute(0, 2, 3, 1)
+    return np.ascontiguousarray((few * 255).round().to(torch.uint8).numpy())

@@ -1,0 +1,56 @@
+"""Finished work on disk, each piece whole or not at all, so that an interrupted run goes on from there."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from jaxtyping import UInt8
+
+from goldcut.records import AttackResult, Scores, to_json, write_atomically
+
+Kept = TypeVar("Kept", AttackResult, Scores)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The folder of finished work of one run.
+
+    Attributes:
+        folder: Where it lies.
+        run: What the work depends on beside the attack and the cut: seed, images, model.
+    """
+
+    folder: Path
+    run: str
+
+    def key(self, *settings: object) -> str:
+        """Hash of everything that a piece of work depends on."""
+        return hashlib.sha256(repr((self.run, settings)).encode()).hexdigest()
+
+    def path(self, stem: str, suffix: str) -> Path:
+        """A file of a piece of work, such as 003-decoder-S.json."""
+        return self.folder / f"{stem}{suffix}"
+
+    def write(self, stem: str, key: str, kept: AttackResult | Scores, pictures: UInt8[np.ndarray, "k h w c"]) -> None:
+        """Keep a result and its pictures; the result comes last, so that it vouches for the pictures."""
+        packed = io.BytesIO()
+        np.savez_compressed(packed, pictures=pictures)
+        write_atomically(self.path(stem, ".npz"), packed.getvalue())
+        write_atomically(self.path(stem, ".json"), to_json({"key": key, "result": kept}))
+
+    def read(self, stem: str, key: str, kind: type[Kept]) -> tuple[Kept, UInt8[np.ndarray, "k h w c"]] | None:
+        """A kept result and its pictures; None where there is none, of other settings, or damaged."""
+        try:
+            stored: dict[str, Any] = json.loads(self.path(stem, ".json").read_bytes())
+            if stored["key"] != key:
+                return None
+            result = msgspec.convert(stored["result"], kind)
+            with np.load(self.path(stem, ".npz"), allow_pickle=False) as packed:
+                return result, packed["pictures"]
+        except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
+            return None

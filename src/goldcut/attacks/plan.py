@@ -1,0 +1,149 @@
+"""What is to be attacked, and what of it is finished already."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from goldcut.attacks.base import Attack
+from goldcut.attacks.features import attack_shape
+from goldcut.attacks.finished import Finished
+from goldcut.attacks.leakage import Leakage, Pictures, find_worst
+from goldcut.errors import AttackError
+from goldcut.metrics.structure import ssim_window
+from goldcut.progress import Progress
+from goldcut.records import AttackResult, Baselines, Cut, Failure, Scores
+from goldcut.sources.images import Parts
+
+MEAN_IMAGE, CLASS_MEAN, NEAREST = "mean-image", "class-mean", "nearest"
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Cuts x attacks, and what all of them share.
+
+    Attributes:
+        cuts: In order.
+        parts: The attacker's images and the victims.
+        attacks: With distinct names.
+        seed: Of everything random.
+        logits: Whether the model's output is logits.
+        device: Where to compute.
+        finished: Folder of finished work.
+        progress: Told what is done.
+    """
+
+    cuts: tuple[Cut, ...]
+    parts: Parts
+    attacks: tuple[Attack, ...]
+    seed: int
+    logits: bool
+    device: str
+    finished: Finished
+    progress: Progress
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) at which the attacks work."""
+        return attack_shape(self.parts.victims.shape)
+
+    @property
+    def images(self) -> int:
+        """Images of all parts."""
+        return len(self.parts.training) + len(self.parts.selection) + len(self.parts.victims)
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Baselines that do not depend on the cut."""
+        return (MEAN_IMAGE, CLASS_MEAN) if self.logits else (MEAN_IMAGE,)
+
+    def stem(self, cut: Cut, name: str) -> str:
+        """File name of a piece of work, without its suffix."""
+        return f"{self.cuts.index(cut):03d}-{name}"
+
+    def key(self, cut: Cut, attack: Attack | None) -> str:
+        """Hash of what a piece of work depends on; None is the nearest neighbour."""
+        return self.finished.key(cut.name, cut.shape, NEAREST if attack is None else repr(attack))
+
+    def seed_of(self, cut: Cut, name: str) -> int:
+        """The seed of a piece of work: the same whichever other cuts are attacked."""
+        digest = hashlib.sha256(repr((self.seed, cut.name, name)).encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+
+@dataclass(eq=False)
+class Ledger:
+    """What has been found so far; filled by several threads, each under its own keys."""
+
+    constants: dict[str, Scores] = field(default_factory=dict)
+    nearest: dict[str, Scores] = field(default_factory=dict)
+    results: dict[tuple[str, str], AttackResult] = field(default_factory=dict)
+    failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    pictures: dict[tuple[str, str], Pictures] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def hash_parts(parts: Parts) -> str:
+    """Hash over all images of all parts in order, and their size."""
+    digest = hashlib.sha256(repr((parts.victims.shape, parts.auxiliary_same_data)).encode())
+    for images in (parts.training, parts.selection, parts.victims):
+        digest.update(repr(len(images)).encode() + images.hashes().tobytes())
+    return digest.hexdigest()
+
+
+def read_finished(plan: Plan, ledger: Ledger) -> dict[str, list[Attack | None]]:
+    """Take over what is finished; per cut what is still to be done, None for the nearest neighbour."""
+    for name in plan.constants:
+        if kept := plan.finished.read(name, plan.finished.key(name), Scores):
+            ledger.constants[name] = kept[0]
+    missing: dict[str, list[Attack | None]] = {}
+    for cut in plan.cuts:
+        todo: list[Attack | None] = []
+        missing[cut.name] = todo
+        if near := plan.finished.read(plan.stem(cut, NEAREST), plan.key(cut, None), Scores):
+            ledger.nearest[cut.name] = near[0]
+        if near is None or len(ledger.constants) < len(plan.constants):
+            todo.append(None)
+        for attack in plan.attacks:
+            if done := plan.finished.read(plan.stem(cut, attack.name), plan.key(cut, attack), AttackResult):
+                ledger.results[cut.name, attack.name], ledger.pictures[cut.name, attack.name] = done
+            else:
+                todo.append(attack)
+    return missing
+
+
+def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictures) -> Leakage:
+    """What has been found so far, in the order of the plan."""
+    pairs = [(cut.name, attack.name) for cut in plan.cuts for attack in plan.attacks]
+    names = [cut.name for cut in plan.cuts]
+    with ledger.lock:
+        results = tuple(ledger.results[pair] for pair in pairs if pair in ledger.results)
+        return Leakage(
+            baselines=Baselines(
+                mean_image=ledger.constants[MEAN_IMAGE],
+                class_mean=ledger.constants.get(CLASS_MEAN),
+                nearest={name: ledger.nearest[name] for name in names if name in ledger.nearest},
+            ),
+            results=results,
+            failures=tuple(ledger.failures[pair] for pair in pairs if pair in ledger.failures),
+            worst=find_worst(names, results),
+            cuts=tuple(names),
+            image_shape=plan.shape,
+            ceiling_recovered=ceiling,
+            ssim_window=ssim_window(*plan.shape[1:]),
+            victims=victims,
+            labels=plan.parts.victims.labels[: len(victims)],
+            pictures=dict(ledger.pictures),
+            complete=all(pair in ledger.results or pair in ledger.failures for pair in pairs),
+        )
+
+
+def check_names(attacks: Sequence[Attack]) -> None:
+    """Refuse two attacks of one name: one would overwrite the other.
+
+    Raises:
+        AttackError: Two attacks have the same name.
+    """
+    names = [attack.name for attack in attacks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise AttackError(f"two attacks are called {', '.join(twice)}", "Give each attack a name of its own.")

@@ -1,0 +1,142 @@
+"""`goldcut audit`: scan, attack and report in one command, with a gate for pipelines."""
+
+from pathlib import Path
+
+import click
+
+from goldcut.cli.options import (
+    attack_options,
+    device_option,
+    json_option,
+    memory_option,
+    model_options,
+    out_option,
+    progress_bars,
+    scan_options,
+    seed_option,
+)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@out_option
+@model_options
+@scan_options
+@attack_options
+@device_option
+@memory_option
+@seed_option
+@json_option
+@click.option("--fail-if", metavar="CONDITION", help='Exit with 3 when it may hold, e.g. "recovered > 0.2".')
+@click.option("--cut", default="recommended", show_default=True, help="The cut that --fail-if is about.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and an estimate of the time, then stop.")
+@click.pass_context
+def audit(
+    context: click.Context,
+    model: str,
+    data: str,
+    out: Path,
+    input_shape: tuple[int, int, int] | None,
+    checkpoint: Path | None,
+    weights: str | None,
+    classes: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    labels: str,
+    level: str,
+    cuts: str,
+    attacks: str,
+    effort: str,
+    aux: str | None,
+    aux_seen: str,
+    victims: int,
+    device: str,
+    memory: int,
+    seed: int,
+    as_json: bool,
+    fail_if: str | None,
+    cut: str,
+    dry_run: bool,
+) -> None:
+    """Scan and attack every cut of MODEL on DATA, and write the report.
+
+    The same command goes on where an interrupted one stopped.
+    """
+    from goldcut.records import to_json
+    from goldcut.report.page import write_report
+    from goldcut.report.terminal import print_attack, print_plan, print_scan, print_verdict
+    from goldcut.study.attack import attack as run_attack
+    from goldcut.study.gate import judge, parse_gate
+    from goldcut.study.plan import make_plan
+    from goldcut.study.scan import open_sources
+    from goldcut.study.scan import scan as run_scan
+
+    gate = parse_gate(fail_if) if fail_if else None
+    with progress_bars() as progress:
+        target, pack = open_sources(
+            model,
+            data,
+            input_shape=input_shape,
+            checkpoint=checkpoint,
+            weights=weights,
+            classes=classes,
+            mean=mean,
+            std=std,
+        )
+        if dry_run:
+            plan = make_plan(
+                target,
+                pack,
+                level=level,
+                cuts=cuts,
+                attacks=attacks,
+                effort=effort,
+                aux=aux,
+                victims=victims,
+                device=device,
+                seed=seed,
+            )
+        else:
+            scanned = run_scan(
+                target,
+                pack,
+                out=out,
+                labels=labels,
+                level=level,
+                device=device,
+                memory=memory,
+                seed=seed,
+                progress=progress,
+            )
+            write_report(out)
+            attacked = run_attack(
+                target,
+                pack,
+                out=out,
+                cuts=cuts,
+                attacks=attacks,
+                effort=effort,
+                aux=aux,
+                aux_seen=aux_seen,
+                victims=victims,
+                device=device,
+                memory=memory,
+                seed=seed,
+                progress=progress,
+            )
+            page = write_report(out)
+    if dry_run:
+        print_plan(plan)
+        return
+    if as_json:
+        click.echo(to_json({"scan": scanned, "attack": attacked}), nl=False)
+    else:
+        print_scan(scanned)
+        print_attack(attacked)
+        print_verdict(out)
+        click.echo(f"Report: {page}")
+    if gate:
+        judgement = judge(gate, cut, scanned, attacked)
+        click.echo(f"Gate: {'passed' if judgement.passed else 'FAILED'}: {judgement.reason}", err=True)
+        context.exit(0 if judgement.passed else 3)

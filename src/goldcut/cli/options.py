@@ -1,0 +1,153 @@
+"""The flags that several commands share, and what their text means."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from goldcut.progress import Progress
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class Shape(click.ParamType[tuple[int, int, int]]):
+    """C,H,W as three positive integers."""
+
+    name = "C,H,W"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d+)[,x](\d+)[,x](\d+)", str(value).strip())
+        if not found or "0" in found.groups():
+            self.fail(f"{value!r} is no input shape; give channels, height and width, such as 3,64,64", param, ctx)
+        channels, height, width = (int(part) for part in found.groups())
+        return channels, height, width
+
+
+class Memory(click.ParamType[int]):
+    """A number of bytes: 4G, 512M."""
+
+    name = "BYTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+        if not found or float(found[1]) == 0:
+            self.fail(f"{value!r} is no amount of memory; give a number and a unit, such as 4G or 512M", param, ctx)
+        return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """Numbers separated by commas."""
+
+    name = "A,B,C"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} are no numbers; give one per channel, such as 0.5,0.5,0.5", param, ctx)
+
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, shown in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+model_options = together(
+    click.option("--input", "input_shape", type=Shape(), help="Size of the images that the model receives."),
+    click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights: safetensors, or .pt/.pth/.th."),
+    click.option("--weights", metavar="NAME", help="A library's pretrained weights."),
+    click.option("--classes", type=click.IntRange(min=2), help="Number of classes of the model."),
+    click.option("--mean", type=Numbers(), help="Normalisation inside the model; default: the library's, or none."),
+    click.option("--std", type=Numbers(), help="Its divisor per channel."),
+)
+level_option = click.option(
+    "--level",
+    type=click.Choice(["block", "group", "all"]),
+    default="block",
+    show_default=True,
+    help="Which cuts: one a block, one a group of element-wise steps, or every one.",
+)
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+memory_option = click.option(
+    "--memory", type=Memory(), default="4G", show_default=True, help="Most memory for statistics or features."
+)
+seed_option = click.option("--seed", type=int, default=0, show_default=True)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the run."
+)
+scan_options = together(
+    click.option(
+        "--labels",
+        default="truth",
+        show_default=True,
+        metavar="truth|predicted|clusters:K",
+        help="Which classes the statistics are taken within.",
+    ),
+    level_option,
+)
+attack_options = together(
+    click.option("--cuts", default="all", show_default=True, metavar="NAMES|zone|all", help="Which cuts to attack."),
+    click.option("--attacks", default="standard", show_default=True, metavar="SET|NAMES", help="Which attacks."),
+    click.option(
+        "--effort",
+        type=click.Choice(["small", "standard", "large"]),
+        default="standard",
+        show_default=True,
+        help="How long an attack may train before it is called not converged.",
+    ),
+    click.option("--aux", metavar="DATA", help="The attacker's images, when they are others than the data's own."),
+    click.option(
+        "--aux-seen",
+        type=click.Choice(["yes", "no", "unknown"]),
+        default="unknown",
+        show_default=True,
+        help="Whether the model was trained on the attacker's images (it goes into the report).",
+    ),
+    click.option("--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."),
+)
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Bars on standard error while work goes on; plain lines where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(task: str, done: float, total: float) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+                if not console.is_terminal:
+                    console.print(f"{task} ...", highlight=False)
+            bars.update(tasks[task], completed=done, total=total)
+
+        yield show

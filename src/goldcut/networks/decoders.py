@@ -1,0 +1,78 @@
+"""Decoders Z -> image, generated from shapes by one rule.
+
+The trunk depends on the image and the size only; the entry on the shape and the kind of Z. So two
+neighbouring cuts differ in the first projection and in nothing else.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from goldcut.networks.entries import MapEntry, TokenEntry
+from goldcut.networks.trunk import Trunk, ladder_grids, ladder_widths
+from goldcut.records import Kind
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a decoder is.
+
+    Attributes:
+        width: Channels of the finest rung.
+        blocks: Residual blocks per rung.
+        layers: Transformer layers in front, for tokens.
+    """
+
+    width: int
+    blocks: int
+    layers: int
+
+
+SIZES: dict[str, Size] = {
+    "S": Size(width=32, blocks=1, layers=1),
+    "M": Size(width=48, blocks=2, layers=2),
+}
+"""Sizes by name: about 17 and 66 million multiply-accumulates for an image of 32 x 32."""
+
+
+class ImageDecoder(nn.Module):
+    """An entry for Z, and the trunk that paints the image."""
+
+    def __init__(self, entry: nn.Module, trunk: Trunk) -> None:
+        super().__init__()
+        self.entry = entry
+        self.trunk = trunk
+
+    def forward(self, z: Float[Tensor, "b ..."]) -> Float[Tensor, "b c h w"]:
+        image: Tensor = self.trunk(self.entry(z))
+        return image
+
+
+def build_decoder(
+    z_shape: tuple[int, ...], kind: Kind, image_shape: tuple[int, int, int], size: Size, *, seed: int
+) -> ImageDecoder:
+    """A decoder from Z to images in (0, 1), its weights drawn from `seed`.
+
+    Args:
+        z_shape: Shape of Z per sample: (C, H, W), (T, D) or (D,).
+        kind: Which of the three it is.
+        image_shape: (C, H, W) of the images; any channel count, any size from 2 pixels on.
+        size: Width and depth; see SIZES.
+        seed: Seed of the initial weights; the global generator is left as it was.
+
+    Example:
+        >>> decoder = build_decoder((64, 8, 8), "map", (3, 30, 30), SIZES["S"], seed=0)
+        >>> decoder(torch.zeros(2, 64, 8, 8)).shape
+        torch.Size([2, 3, 30, 30])
+    """
+    grids, widths = ladder_grids(image_shape), ladder_widths(size.width)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk = Trunk(image_shape, size.width, size.blocks)
+        if kind == "tokens":
+            tokens, features = z_shape
+            return ImageDecoder(TokenEntry((tokens, features), widths, grids, size.layers), trunk)
+        channels, height, width = z_shape if kind == "map" else (z_shape[0], 1, 1)
+        return ImageDecoder(MapEntry((channels, height, width), widths, grids), trunk)

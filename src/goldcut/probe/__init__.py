@@ -1,0 +1,1 @@
+"""What the representation Z at each cut looks like, measured in one pass: moments, radii, shares, information, rank."""

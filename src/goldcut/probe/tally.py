@@ -1,0 +1,210 @@
+"""One pass over images sorted by class, keeping O(D) numbers a cut whatever the number of classes.
+
+Only the class being read has its own moments, one group for each jackknife fold. When its last image
+has been seen they become its scatter (with all folds and without each) and join those of all images.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from goldcut.cuts.graph import CutGraph
+from goldcut.cuts.taps import read_cuts
+from goldcut.errors import ModelError
+from goldcut.probe.geometry import Scatter
+from goldcut.probe.moments import Layout, Moments, pool
+from goldcut.probe.resume import Bookmark
+from goldcut.progress import Progress, silent
+from goldcut.records import Cut
+from goldcut.sources.images import Images
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring images of one class inside a batch.
+
+    Attributes:
+        label: Their class.
+        rows: Where they are in the batch.
+        folds: Fold of each, not decreasing.
+        last: Whether the class ends with them.
+    """
+
+    label: int
+    rows: slice
+    folds: Int[Tensor, " n"]
+    last: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """In which order images are read: by class, and by fold within a class.
+
+    Attributes:
+        order: Index of each image, in the order of reading.
+        labels: Class of each, not decreasing.
+        folds: Fold of each, not decreasing within a class.
+        n_classes: Number of classes.
+        n_folds: Number of folds.
+    """
+
+    order: Int[ndarray, " n"]
+    labels: Int[ndarray, " n"]
+    folds: Int[ndarray, " n"]
+    n_classes: int
+    n_folds: int
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def segments(self, start: int, stop: int) -> Iterator[Segment]:
+        """The classes among images start to stop of the order."""
+        labels = self.labels[start:stop]
+        edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+        for low, high in pairwise(edges):
+            following = start + high
+            yield Segment(
+                label=int(labels[low]),
+                rows=slice(low, high),
+                folds=torch.from_numpy(self.folds[start + low : start + high]),
+                last=following == len(self) or self.labels[following] != labels[low],
+            )
+
+
+def deal(labels: Int[ndarray, " n"], n_classes: int, n_folds: int, seed: int) -> Plan:
+    """Deal each class's images into folds whose sizes differ by at most one, over all images as well.
+
+    Example:
+        >>> plan = deal(np.array([1, 0, 1, 0, 1]), n_classes=2, n_folds=2, seed=0)
+        >>> plan.labels.tolist(), plan.folds.tolist()
+        ([0, 0, 1, 1, 1], [0, 1, 0, 0, 1])
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    folds = np.arange(len(labels)) % n_folds
+    final = np.lexsort((folds, labels[by_class]))
+    order = by_class[final]
+    return Plan(order, labels[order], folds[final], n_classes, n_folds)
+
+
+class Tally:
+    """Adds up what one cut shows of the images as they come.
+
+    Args:
+        cut: The cut.
+        plan: What will be read.
+        device: Where Z is.
+    """
+
+    def __init__(self, cut: Cut, plan: Plan, device: torch.device | str = "cpu") -> None:
+        views = 1 + plan.n_folds
+        self.cut = cut
+        self.layout = Layout.of(cut)
+        self.total = Moments.empty(self.layout, plan.n_folds, device)
+        self.current = Moments.empty(self.layout, plan.n_folds, device)
+        self.class_count = torch.zeros(views, plan.n_classes, dtype=torch.float64)
+        self.class_within = torch.zeros(views, plan.n_classes, dtype=torch.float64)
+        self.channel_within = torch.zeros(views, self.layout.channels, dtype=torch.float64, device=device)
+
+    def add(self, z: Float[Tensor, "n *shape"], segment: Segment) -> None:
+        """Take in images of one class; at its last ones, close the class.
+
+        Raises:
+            ModelError: Z has a value that is not finite, or too large to be squared in float32.
+        """
+        low, high = int(segment.folds[0]), int(segment.folds[-1]) + 1
+        part = Moments.of(z, self.layout, segment.folds - low, high - low)
+        if not bool(part.scatter.isfinite().all()):
+            raise ModelError(
+                f"Z at {self.cut.name}, and at no cut read before it, has values that are NaN, infinite or above 1e19",
+                "Check the model's weights and the range of the images.",
+            )
+        whole = segment.last and high - low == len(self.current.count) and not bool(self.current.count.any())
+        if not whole:
+            self.current.rows(low, high).absorb(part)
+        if segment.last:
+            self._close(segment.label, part if whole else self.current)
+
+    def _close(self, label: int, moments: Moments) -> None:
+        pooled = pool(moments)
+        self.class_count[:, label] = pooled.count
+        self.class_within[:, label] = pooled.scatter.sum(1).cpu()
+        self.channel_within += pooled.scatter
+        self.total.absorb(moments)
+        self.current.clear()
+
+    def scatter(self) -> Scatter:
+        """What the pass leaves, once every class is closed."""
+        pooled = pool(self.total)
+        return Scatter(
+            class_count=self.class_count,
+            class_within=self.class_within,
+            channel_within=self.channel_within.cpu(),
+            channel_total=pooled.scatter.cpu(),
+            channel_level=self.layout.squares(pooled.mean[None])[0].cpu(),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its whole state, by reference: writing into them restores it."""
+        moments = {
+            f"{which}.{part}": getattr(getattr(self, which), part)
+            for which in ("total", "current")
+            for part in ("count", "mean", "scatter")
+        }
+        own = ("class_count", "class_within", "channel_within")
+        return moments | {name: getattr(self, name) for name in own}
+
+
+def tally_cuts(
+    graph: CutGraph,
+    images: Images,
+    cuts: Sequence[Cut],
+    plan: Plan,
+    *,
+    batch_size: int,
+    device: str = "cpu",
+    bookmark: Bookmark | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, Tally], Int[ndarray, " n"]]:
+    """Read the images of a plan once and tally every cut.
+
+    Args:
+        graph: The traced model, already on `device`.
+        images: The plan's images.
+        cuts: What is tallied.
+        plan: In which order they are read.
+        batch_size: Images at a time; the figures do not depend on it.
+        device: Where the model is.
+        bookmark: Where the state is kept meanwhile, and taken up from.
+        progress: Told how far it is, after each batch.
+
+    Returns:
+        The tallies by name of the cut, and the index of the largest output for each image.
+    """
+    tallies = {cut.name: Tally(cut, plan, device) for cut in cuts}
+    largest = torch.zeros(len(plan), dtype=torch.long)
+    state = {f"{name}.{part}": tensor for name, tally in tallies.items() for part, tensor in tally.tensors().items()}
+    state["largest"] = largest
+    start = bookmark.restore(state) if bookmark else 0
+    while start < len(plan):
+        stop = min(start + batch_size, len(plan))
+        segments = tuple(plan.segments(start, stop))
+
+        def visit(name: str, z: Tensor, segments: tuple[Segment, ...] = segments) -> None:
+            for segment in segments:
+                tallies[name].add(z[segment.rows], segment)
+
+        index = plan.order[start:stop]
+        outputs = read_cuts(graph, images.batch(index).to(device), tuple(tallies), visit)
+        largest[index] = outputs.flatten(1).argmax(1).cpu()
+        start = stop
+        if bookmark:
+            bookmark.offer(state, start)
+        progress("scan", start, len(plan))
+    return tallies, largest.numpy()

@@ -1,0 +1,192 @@
+"""The report: one HTML file that needs nothing but a browser, and asks the network for nothing.
+
+Scripts run only when their hash is in the page's content security policy, so a name in a record that
+looks like a script stays text even if it were to slip through the escaping.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from goldcut import records
+from goldcut.cost.link import LINKS, Link
+from goldcut.errors import RunError
+from goldcut.records import AttackRecord, ScanRecord
+from goldcut.report import charts, tables, words
+from goldcut.report.figures import Band, Chart, bands, edge_flops
+from goldcut.report.folder import read_run
+from goldcut.report.gallery import Strip, read_gallery
+from goldcut.report.quantities import count, interval, known, percent, size
+from goldcut.report.tradeoff import tradeoff_charts
+from goldcut.report.verdict import Standing, Verdict, reach_verdict
+
+HERE = Path(__file__).parent
+STANDINGS: Mapping[Standing, str] = {
+    "confirmed": "Confirmed by the attack",
+    "refuted": "Refuted by the attack",
+    "open": "Not decided",
+    "unattacked": "Not attacked",
+    "missed": "Seen by the attack only",
+    "no_zone": "No zone",
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure: what it is, its value, its limits, and what to hold it against."""
+
+    title: str
+    value: str
+    detail: str
+    limits: str = ""
+
+
+def write_report(run: Path) -> Path:
+    """Write RUN/report.html from scan.json, attack.json and gallery.npz; the last two may be absent.
+
+    Raises:
+        RunError: There is no scan, a file is damaged or of another version, the attack was made on another
+            scan, or the folder cannot be written.
+    """
+    scan, attack = read_run(run)
+    missing: tuple[tuple[str, str], ...] = ()
+    strips: tuple[Strip, ...] = ()
+    if attack:
+        try:
+            strips = read_gallery(run / "gallery.npz", scan, attack)
+        except RunError as error:
+            missing = (("picture grid", str(error)),)
+    path = run / "report.html"
+    records.write_atomically(path, render(scan, attack, strips, missing).encode())
+    return path
+
+
+def render(
+    scan: ScanRecord,
+    attack: AttackRecord | None = None,
+    strips: Sequence[Strip] = (),
+    missing: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The page as text; `missing` is what could not be shown, and why."""
+    shown, links = bands(scan, attack), tuple(LINKS.values())
+    attacked = attack if attack and attack.worst else None
+    plotly, script = (Markup(_read(name)) for name in ("vendor/plotly-basic.min.js", "page.js"))
+    sections = _charts(scan, attacked, shown, links)
+    verdict = reach_verdict(scan, attack)
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["prose"] = _prose
+    return environment.get_template("page.html").render(
+        scan=scan,
+        attack=attacked,
+        verdict=verdict,
+        standing=STANDINGS[verdict.standing],
+        tiles=_tiles(scan, attacked, verdict),
+        bands=shown,
+        sections=sections,
+        figures={chart.id: chart.figure for group in sections.values() for chart in group},
+        strips=strips,
+        columns=tables.cut_columns(links, attacked is not None),
+        rows=tables.cut_rows(scan, attacked, shown, links),
+        zones=tables.zone_rows(_with_quarter(shown, attacked)),
+        disagreement=tables.disagreement(scan, shown),
+        bounds=tables.bound_rows(scan),
+        result_columns=tables.RESULT_COLUMNS,
+        results=tables.result_rows(attacked) if attacked else (),
+        definitions=words.DEFINITIONS,
+        threat_model=words.threat_model(attacked) if attacked else (),
+        assumptions=words.assumptions(scan, attacked),
+        links=words.link_rows(links),
+        refused=tuple((refused.name, refused.reason) for refused in scan.refused),
+        unmeasured=(*words.unmeasured(scan, attack), *missing),
+        provenance=words.provenance(scan, attack),
+        plotly=plotly,
+        script=script,
+        style=Markup(_read("page.css")),
+        policy=_policy(plotly, script),
+    )
+
+
+def _charts(
+    scan: ScanRecord, attack: AttackRecord | None, shown: Sequence[Band], links: Sequence[Link]
+) -> dict[str, list[Chart]]:
+    leakage: list[Chart] = []
+    tradeoff: list[Chart] = []
+    if attack:
+        identification = charts.identification_chart(scan, attack, shown)
+        leakage = [charts.recovered_chart(scan, attack, shown), *([identification] if identification else [])]
+        tradeoff = tradeoff_charts(scan, attack, links)
+    return {
+        "statistics": charts.statistics_charts(scan, shown),
+        "leakage": leakage,
+        "tradeoff": tradeoff,
+        "cost": charts.cost_charts(scan, shown),
+    }
+
+
+def _with_quarter(shown: Sequence[Band], attack: AttackRecord | None) -> tuple[Band, ...]:
+    if attack is None:
+        return tuple(shown)
+    named = [
+        Band("post hoc, half", band.colour, band.zone) if band.zone is attack.zone_post_hoc else band for band in shown
+    ]
+    return (*named, Band("post hoc, a quarter", "", attack.zone_post_hoc_quarter))
+
+
+def _tiles(scan: ScanRecord, attack: AttackRecord | None, verdict: Verdict) -> list[Tile]:
+    """Key figures of the cut that the verdict speaks of."""
+    cut = next((cut for cut in scan.cuts if cut.name == verdict.cut), None)
+    if cut is None:
+        return []
+    role = "recommended cut" if cut.name == scan.recommended else "cut in question"
+    zone = [band.title for band in bands(scan, attack) if cut.name in band.zone.cuts]
+    tiles = [
+        Tile(role, cut.name, f"in the zone of: {', '.join(zone)}" if zone else "in no zone"),
+        _leak(attack, cut.name),
+    ]
+    results = [r for r in attack.results if r.cut == cut.name and known(r.identification)] if attack else []
+    if results:
+        best = max(results, key=lambda result: result.identification or 0)
+        limits = interval(best.identification_low, best.identification_high)
+        tiles.append(Tile("identified among 20", percent(best.identification), "chance: 5\N{NO-BREAK SPACE}%", limits))
+    flops = f"{count(cut.edge_flops)} of {count(cut.edge_flops + cut.cloud_flops)}"
+    tiles.append(Tile("FLOPs on the device", percent(edge_flops(cut)), flops))
+    tiles.append(Tile("sent per image", size(cut.payload_bytes), f"8-bit image: {size(prod(scan.model.input_shape))}"))
+    return tiles
+
+
+def _leak(attack: AttackRecord | None, cut: str) -> Tile:
+    worst = next((worst for worst in attack.worst if worst.cut == cut), None) if attack else None
+    if attack is None or worst is None:
+        return Tile("recovered", "not attacked", "no evidence of safety")
+    mean = attack.baselines.class_mean
+    against = f"class mean alone: {percent(mean.recovered)}" if mean else worst.attack
+    return Tile("recovered", percent(worst.recovered), against, interval(worst.recovered_low, worst.recovered_high))
+
+
+def _prose(sentence: str) -> Markup:
+    """A sentence as HTML, with `commands` set as code and dotted names that may break behind a dot."""
+    breaking = re.sub(r"(?<=[A-Za-z_])\.(?=\w)|(?<=\w)\.(?=[A-Za-z_])", ".<wbr>", str(escape(sentence)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", breaking))
+
+
+def _policy(*scripts: str) -> str:
+    """Nothing from outside, and no script but these."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

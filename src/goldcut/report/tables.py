@@ -1,0 +1,289 @@
+"""The tables of the report as plain values: text for people, and a key to sort by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goldcut.cost.link import Link, transfer_seconds
+from goldcut.records import AttackRecord, AttackResult, CutProfile, ScanRecord, Worst
+from goldcut.report.figures import Band, edge_flops, edge_params
+from goldcut.report.pareto import optimal_cuts
+from goldcut.report.quantities import (
+    MISSING,
+    count,
+    dimensions,
+    interval,
+    known,
+    listing,
+    number,
+    percent,
+    plural,
+    seconds,
+    size,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, what it means, and its unit where the cells do not carry it."""
+
+    title: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is read, what is sorted by (None sorts last), and a second line in small."""
+
+    text: str
+    order: float | None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cut in the big table.
+
+    Attributes:
+        name: The cut.
+        aliases: Other names of it, for the second line.
+        place: Its number, from 1 on.
+        zones: The zones that hold it.
+        recommended: Whether the scan recommends it.
+        optimal: Whether no other attacked cut beats it in recovered, edge FLOPs and payload at once.
+        cells: One for each column.
+    """
+
+    name: str
+    aliases: str
+    place: int
+    zones: tuple[Band, ...]
+    recommended: bool
+    optimal: bool
+    cells: tuple[Cell, ...]
+
+
+def cut_columns(links: Sequence[Link], attacked: bool) -> tuple[Column, ...]:
+    """The columns of the table of cuts, behind the name."""
+    times = [
+        Column(
+            f"time, {link.name}",
+            f"payload / {link.megabit_per_s:g} Mbit/s + {link.round_trip_ms:g} ms round trip, assumed",
+        )
+        for link in links
+    ]
+    attacks = (
+        Column("recovered", "share of the pixel variance that the strongest attack recovers, with 95 % limits"),
+        Column("identified", "share picked out among 20 images of the same predicted class; chance 5 %"),
+    )
+    quality = (
+        Column("SSIM", "structural similarity of the strongest attack's reconstructions; 1 is equal"),
+        Column("PSNR, dB", "10 log10(1 / MSE) of the strongest attack"),
+    )
+    return (
+        *(attacks if attacked else ()),
+        Column("FLOPs, device", "FLOPs of one image before the cut (2 × multiply-accumulate)"),
+        Column("params, device", "parameters before the cut"),
+        Column("payload", "bytes of Z as fp32"),
+        Column("within", "within_share: within-class scatter / total scatter"),
+        Column("within, std.", "within_share_standardised: the same after dividing each channel by its deviation"),
+        Column("R²", "radius_sq: mean over classes of the mean squared distance to the class mean"),
+        Column("R² / D", "radius_sq per element of Z"),
+        Column("eff. rank", "effective rank of Z"),
+        Column("shape of Z", "channels × height × width, tokens × width, or length; sorted by elements"),
+        *(quality if attacked else ()),
+        *times,
+    )
+
+
+def cut_rows(
+    scan: ScanRecord, attack: AttackRecord | None, shown: Sequence[Band], links: Sequence[Link]
+) -> tuple[Row, ...]:
+    """The rows of the table of cuts, in the order of the network."""
+    worst = {worst.cut: worst for worst in attack.worst} if attack else {}
+    results = {(result.cut, result.attack): result for result in attack.results} if attack else {}
+    best = optimal_cuts(scan, attack)
+    rows = []
+    for place, cut in enumerate(scan.cuts, 1):
+        strongest = worst.get(cut.name)
+        result = results.get((cut.name, strongest.attack)) if strongest else None
+        leak, quality = (_leak_cells(strongest, result), _quality_cells(result)) if worst else ((), ())
+        times = [Cell(seconds(time := transfer_seconds(cut.payload_bytes, link)), time) for link in links]
+        rows.append(
+            Row(
+                name=cut.name,
+                aliases=listing(cut.aliases, 2),
+                place=place,
+                zones=tuple(band for band in shown if cut.name in band.zone.cuts),
+                recommended=cut.name == scan.recommended,
+                optimal=cut.name in best,
+                cells=(*leak, *_price_cells(cut), *_statistic_cells(cut), *quality, *times),
+            )
+        )
+    return tuple(rows)
+
+
+def _leak_cells(worst: Worst | None, result: AttackResult | None) -> tuple[Cell, Cell]:
+    if worst is None:
+        return Cell("not attacked", None), Cell(MISSING, None)
+    detail = f"{interval(worst.recovered_low, worst.recovered_high)} {worst.attack}".strip()
+    recovered = Cell(
+        percent(worst.recovered), worst.recovered, detail + ("" if worst.converged else ", still improving")
+    )
+    if result is None:
+        return recovered, Cell(MISSING, None)
+    limits = interval(result.identification_low, result.identification_high)
+    return recovered, Cell(percent(result.identification), result.identification, limits)
+
+
+def _quality_cells(result: AttackResult | None) -> tuple[Cell, Cell]:
+    if result is None:
+        return Cell(MISSING, None), Cell(MISSING, None)
+    return Cell(number(result.ssim), result.ssim), Cell(number(result.psnr), result.psnr)
+
+
+def _price_cells(cut: CutProfile) -> tuple[Cell, ...]:
+    return (
+        Cell(count(cut.edge_flops), cut.edge_flops, percent(edge_flops(cut))),
+        Cell(count(cut.edge_params), cut.edge_params, percent(edge_params(cut))),
+        Cell(size(cut.payload_bytes), cut.payload_bytes),
+    )
+
+
+def _statistic_cells(cut: CutProfile) -> tuple[Cell, ...]:
+    standardised = interval(cut.within_share_standardised_low, cut.within_share_standardised_high)
+    return (
+        Cell(percent(cut.within_share), cut.within_share, interval(cut.within_share_low, cut.within_share_high)),
+        Cell(percent(cut.within_share_standardised), cut.within_share_standardised, standardised),
+        Cell(number(cut.radius_sq), cut.radius_sq),
+        Cell(number(cut.radius_sq_per_element), cut.radius_sq_per_element),
+        Cell(number(cut.effective_rank), cut.effective_rank),
+        Cell(dimensions(cut.shape), cut.elements, f"{cut.elements:,} elements"),
+    )
+
+
+@dataclass(frozen=True)
+class ZoneRow:
+    """A rule and what it says."""
+
+    title: str
+    colour: str
+    begins: str
+    cuts: str
+    confidence: str
+    reasons: tuple[str, ...]
+
+
+def zone_rows(shown: Sequence[Band]) -> tuple[ZoneRow, ...]:
+    """The rules side by side."""
+    rows = []
+    for band in shown:
+        zone = band.zone
+        begins = zone.first or ("no zone" if zone.decided else "not decided")
+        cuts = listing(zone.cuts) if len(zone.cuts) < 3 else f"to {zone.cuts[-1]}, {len(zone.cuts)} cuts"
+        rows.append(ZoneRow(band.title, band.colour, begins, cuts, percent(zone.confidence), tuple(zone.reasons)))
+    return tuple(rows)
+
+
+def disagreement(scan: ScanRecord, shown: Sequence[Band]) -> str:
+    """Where the rules differ, in one sentence."""
+    decided = [band for band in shown if band.zone.decided]
+    if len(decided) < 2:
+        return f"Only the {decided[0].title} could be applied." if decided else "No rule could be applied."
+    said: dict[str | None, list[str]] = {}
+    for band in decided:
+        said.setdefault(band.zone.first, []).append(band.title)
+    if len(said) == 1:
+        first = decided[0].zone.first
+        return f"All rules agree: the zone begins at {first}." if first else "All rules agree: there is no zone."
+    place = {cut.name: position for position, cut in enumerate(scan.cuts)}
+    places = [place[first] for first in said if first in place]
+    apart = f", {plural(max(places) - min(places), 'cut')} apart" if len(places) > 1 else ""
+    opinions = [f"{first or 'no zone'} ({', '.join(titles)})" for first, titles in said.items()]
+    return f"The rules disagree{apart}: {'; '.join(opinions)}."
+
+
+@dataclass(frozen=True)
+class BoundRow:
+    """The information bounds of a cut at one noise level, in nats."""
+
+    cut: str
+    rho: str
+    sigma: str
+    whole: str
+    by_class: str
+    conditional: str
+    gap: str
+
+
+def bound_rows(scan: ScanRecord) -> tuple[BoundRow, ...]:
+    """Every information bound, in the order of the network."""
+    return tuple(
+        BoundRow(
+            cut.name,
+            f"{bound.rho:g}",
+            number(bound.sigma),
+            number(bound.global_nats),
+            number(bound.class_nats),
+            number(bound.conditional_nats),
+            percent(bound.relative_gap),
+        )
+        for cut in scan.cuts
+        for bound in cut.information
+    )
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One attack at one cut."""
+
+    cut: str
+    attack: str
+    cells: tuple[str, ...]
+    note: str
+
+
+RESULT_COLUMNS = (
+    "recovered",
+    "beyond label",
+    "identified",
+    "MSE",
+    "MSE, channel sum",
+    "PSNR, dB",
+    "SSIM",
+    "converged",
+    "time",
+)
+
+
+def result_rows(attack: AttackRecord) -> tuple[ResultRow, ...]:
+    """Every attack that ran, for who wants all figures."""
+    return tuple(
+        ResultRow(
+            r.cut,
+            r.attack,
+            (
+                f"{percent(r.recovered)} {interval(r.recovered_low, r.recovered_high)}",
+                percent(r.beyond_label),
+                percent(r.identification),
+                number(r.mse),
+                number(r.mse_channel_sum),
+                number(r.psnr),
+                number(r.ssim),
+                "yes" if r.converged else "no",
+                seconds(r.seconds),
+            ),
+            _result_note(r),
+        )
+        for r in attack.results
+    )
+
+
+def _result_note(result: AttackResult) -> str:
+    notes = [result.note]
+    if result.transform != "none":
+        notes.append(f"Z is transformed by {result.transform}")
+    if known(result.recovered_full_size):
+        notes.append(f"{percent(result.recovered_full_size)} recovered at full size")
+    if known(result.recovered_own_mean):
+        notes.append(f"{percent(result.recovered_own_mean)} against the victims' own mean")
+    return "; ".join(filter(None, notes))

@@ -1,0 +1,251 @@
+"""Labelled images with random access, their hashes, and what is demanded of labels."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, Shaped, UInt8
+from torch import Tensor
+
+from goldcut.errors import DataError
+from goldcut.records import DataRecord
+from goldcut.sources.body import Shape
+from goldcut.sources.pixels import ArrayPixels, Pixels, Pixels8, check_dtype
+
+Index = Int64[np.ndarray, " b"] | Sequence[int]
+Hashes = Shaped[np.ndarray, " n"]
+
+STREAMED = 256
+"""Images read together where all of them are passed through."""
+
+MOST_CLASSES = 100_000
+"""Labels from here on are no class numbers but something else."""
+
+
+class Images:
+    """Labelled images in [0, 1], held as uint8 and read batch by batch.
+
+    Args:
+        pixels: Where the images lie.
+        labels: One integer in 0..len(classes)-1 an image.
+        classes: Names in label order.
+        spec: The DATA argument that they came from.
+        part: Which part of it.
+        rows: The row in `pixels` of each image; all rows in order when None.
+        hashes: Known hashes, in the order of the images.
+    """
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        labels: Int64[np.ndarray, " n"],
+        *,
+        classes: tuple[str, ...],
+        spec: str,
+        part: str,
+        rows: Int64[np.ndarray, " n"] | None = None,
+        hashes: Hashes | None = None,
+    ) -> None:
+        self.labels = labels
+        self.classes = classes
+        self.spec = spec
+        self.part = part
+        self._pixels = pixels
+        self._rows = np.arange(len(labels)) if rows is None else rows
+        self._hashes = hashes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Images({self.spec!r}, part={self.part!r}, images={len(self)}, shape={self.shape})"
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        return self._pixels.shape
+
+    @property
+    def record(self) -> DataRecord:
+        """What these images are, with a hash over all of them and their labels in order.
+
+        Raises:
+            DataError: An image cannot be read; it is named.
+        """
+        digest = hashlib.sha256(self.hashes().tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        return DataRecord(
+            spec=self.spec,
+            part=self.part,
+            images=len(self),
+            shape=self.shape,
+            classes=self.classes,
+            sha256=digest.hexdigest(),
+            note=self._pixels.note,
+        )
+
+    def pixels(self, index: Index) -> Pixels8:
+        """Images as they are held: uint8, channels last."""
+        return self._pixels.read(self._rows[np.asarray(index, dtype=np.int64)])
+
+    def batch(self, index: Index) -> Float[Tensor, "b c h w"]:
+        """Images as a model takes them: float32 in [0, 1], channels first."""
+        pixels = torch.from_numpy(self.pixels(index)).permute(0, 3, 1, 2)
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    def hashes(self) -> Hashes:
+        """One hash (32 hexadecimal bytes, dtype S32) an image, over its uint8 pixels; read once, then remembered.
+
+        Raises:
+            DataError: An image cannot be read; it is named.
+        """
+        if self._hashes is None:
+            parts = (range(start, min(start + STREAMED, len(self))) for start in range(0, len(self), STREAMED))
+            self._hashes = np.array([hash_pixels(image) for part in parts for image in self.pixels(part)], dtype="S32")
+        return self._hashes
+
+    def subset(self, index: Index, part: str) -> "Images":
+        """Some of the images, in the order of the index, under the name of another part."""
+        chosen = np.asarray(index, dtype=np.int64)
+        return Images(
+            self._pixels,
+            self.labels[chosen],
+            classes=self.classes,
+            spec=self.spec,
+            part=part,
+            rows=self._rows[chosen],
+            hashes=None if self._hashes is None else self._hashes[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What a DATA spec holds.
+
+    Attributes:
+        scanned: The images that are scanned and hold the victims.
+        attacker: The other part of a data set that comes in two; None when every image is scanned.
+    """
+
+    scanned: Images
+    attacker: Images | None = None
+
+
+def from_arrays(
+    x: Any,
+    y: Any,
+    *,
+    spec: str,
+    part: str = "all",
+    classes: Sequence[str] | None = None,
+    shape: Shape | None = None,
+    labelled: bool = True,
+) -> Images:
+    """Images from arrays.
+
+    Args:
+        x: uint8, (N, H, W) or (N, H, W, C).
+        y: Integers from 0, (N,) or (N, 1).
+        spec: Where they come from, for the record.
+        part: Which part of it they are.
+        classes: Names in label order; the numbers themselves otherwise.
+        shape: (C, H, W) that the model receives; that of x when None.
+        labelled: Whether classes are to be told apart, so that there must be two with several images.
+
+    Raises:
+        DataError: Pixels or labels that cannot be used.
+
+    Example:
+        >>> images = from_arrays(np.zeros((4, 8, 8), "uint8"), [0, 1, 0, 1], spec="zeros")
+        >>> images.shape, len(images), images.batch([0, 3]).shape
+        ((1, 8, 8), 4, torch.Size([2, 1, 8, 8]))
+    """
+    images = as_batch(x)
+    labels = check_labels(y, len(images))
+    names = name_classes(labels, classes)
+    if labelled:
+        check_classes(labels)
+    _, height, width, channels = images.shape
+    return Images(ArrayPixels(images, shape or (channels, height, width)), labels, classes=names, spec=spec, part=part)
+
+
+def as_batch(x: Any) -> Pixels8:
+    """Images as one array with channels last.
+
+    Raises:
+        DataError: They are not uint8, or of another layout.
+    """
+    images = np.asarray(x)
+    check_dtype(images)
+    if images.ndim not in (3, 4) or 0 in images.shape[1:]:
+        raise DataError(f"images have shape {images.shape}, not (N, H, W) or (N, H, W, C)", "Stack the images.")
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        raise DataError(f"images have shape {images.shape}, channels first", "Move them last: x.transpose(0, 2, 3, 1).")
+    return images if images.ndim == 4 else images[..., None]
+
+
+def check_labels(y: Any, images: int) -> Int64[np.ndarray, " n"]:
+    """Labels as int64, one an image.
+
+    Raises:
+        DataError: Not one an image, not integers, or below 0.
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"labels have shape {labels.shape}, not (N,)", "Turn one-hot labels into numbers: y.argmax(1).")
+    if len(labels) != images:
+        raise DataError(f"there are {images} images and {len(labels)} labels", "Give one label an image.")
+    if images == 0:
+        raise DataError("there are no images", "Give some.")
+    if labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels are {labels.dtype} and integers 0, 1, ... are expected",
+            "Number them: np.unique(y, return_inverse=True)[1].",
+        )
+    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        row = labels.argmin() if labels.min() < 0 else labels.argmax()
+        raise DataError(
+            f"label {labels[row]} of image {row} is outside 0..{MOST_CLASSES - 1}", "Number the classes from 0."
+        )
+    return labels.astype(np.int64)
+
+
+def check_classes(labels: Int64[np.ndarray, " n"]) -> None:
+    """Refuse labels that tell no classes apart.
+
+    Raises:
+        DataError: One class only, or one image in every class.
+    """
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    if len(counts) < 2:
+        raise DataError(f"all {len(labels)} images are of one class ({labels[0]})", "Give two classes or more.")
+    if counts.max() < 2:
+        raise DataError("every class has one image", "Give two images or more of a class; ten are better.")
+
+
+def name_classes(labels: Int64[np.ndarray, " n"], classes: Sequence[str] | None) -> tuple[str, ...]:
+    """Names in label order.
+
+    Raises:
+        DataError: A label has no name.
+    """
+    if classes is None:
+        return tuple(map(str, range(int(labels.max()) + 1)))
+    names = tuple(map(str, classes))
+    if labels.max() >= len(names):
+        raise DataError(
+            f"label {labels.max()} of image {labels.argmax()} has no name among {len(names)} classes",
+            "Correct the labels, or the list of classes.",
+        )
+    return names
+
+
+def hash_pixels(image: UInt8[np.ndarray, "..."]) -> bytes:
+    """Thirty-two hexadecimal bytes that two images share only if all their pixels agree."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest().encode()

@@ -1,0 +1,230 @@
+"""From a scanned run to attack.json: the independent check of the zone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goldcut import records
+from goldcut.attacks.base import Attack
+from goldcut.attacks.evaluate import attack_cuts
+from goldcut.attacks.leakage import Leakage, find_worst, write_gallery
+from goldcut.attacks.suite import choose_attacks
+from goldcut.cuts.graph import find_cuts
+from goldcut.errors import DataError, ModelError
+from goldcut.progress import Progress, silent
+from goldcut.records import AttackRecord, Baselines, ScanRecord, ViewRecord
+from goldcut.sources.images import Pack, Parts, divide, load_images
+from goldcut.sources.models import Target
+from goldcut.study.provenance import Stopwatch
+from goldcut.study.run import Run, refuse_other_settings, reopen, same
+from goldcut.study.scan import MEMORY_BYTES
+from goldcut.zone.post_hoc import post_hoc_zone
+
+VICTIMS = 1000
+
+
+def attack_run(folder: Path, **flags: Any) -> AttackRecord:
+    """Attack a run that `goldcut scan` made: reopen its model and images, then `attack`.
+
+    Raises:
+        GoldcutError: The run, its model or its images cannot be used, or have changed.
+    """
+    _, target, pack = reopen(Run(folder))
+    return attack(target, pack, out=folder, **flags)
+
+
+def attack(
+    target: Target,
+    pack: Pack,
+    *,
+    out: Path,
+    cuts: str = "all",
+    attacks: str | Sequence[Attack] = "standard",
+    effort: str = "standard",
+    aux: str | None = None,
+    aux_seen: str = "unknown",
+    victims: int = VICTIMS,
+    device: str = "cpu",
+    memory: int = MEMORY_BYTES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> AttackRecord:
+    """Attack cuts of a scanned run and write OUT/attack.json and OUT/gallery.npz, again after every finished attack.
+
+    What the run holds already stays: other cuts and attacks are added to it, as long as the attacker's images, the
+    victims and the seed are the same.
+
+    Args:
+        target: The model of the scan.
+        pack: The images of the scan.
+        out: The run folder.
+        cuts: "all" (the output too), "zone" (the default rule's zone and the cut before it), or names separated by
+            commas.
+        attacks: A set ("standard"), names separated by commas, or Attack objects.
+        effort: "small", "standard" or "large": how long an attack may train before it is called not converged.
+        aux: DATA of the attacker's images, when they are others than the data's own.
+        aux_seen: "yes", "no" or "unknown": whether the target was trained on the attacker's images.
+        victims: Images that are reconstructed and scored; all that there are when fewer.
+        device: Where the model and the attacks run.
+        memory: Most bytes for features.
+        seed: Of everything that is drawn.
+        progress: Told how far the work is.
+
+    Raises:
+        GoldcutError: The run, cuts, attacks or images cannot be used; the message says which.
+    """
+    watch = Stopwatch()
+    run = Run(out)
+    scan = run.scan()
+    same(run, scan, target, pack)
+    settings = {"aux": aux, "aux_seen": aux_seen, "victims": victims, "seed": seed}
+    before = run.attack()
+    if before is not None:
+        refuse_other_settings(run, "attack", {key: before.provenance.settings.get(key) for key in settings}, settings)
+    chosen = choose_cuts(scan, cuts)
+    suite = choose_attacks(attacks, effort) if isinstance(attacks, str) else tuple(attacks)
+    parts = _divide(target, pack, aux, victims, seed)
+    draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
+    graph = find_cuts(target.model, target.input_shape)
+    leakage = attack_cuts(
+        graph,
+        [graph.cut(name) for name in chosen],
+        parts,
+        suite,
+        seed=seed,
+        folder=run.parts_folder,
+        memory_bytes=memory,
+        logits=all(refused.name != "output" for refused in scan.skipped),
+        device=device,
+        run=scan.model.sha256,
+        progress=progress,
+        report=draft.save,
+    )
+    return draft.save(leakage)
+
+
+def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:
+    """The names that --cuts means, in the order of the network.
+
+    Raises:
+        ModelError: A name that the scan does not have, or no zone where "zone" was asked for.
+    """
+    names = [row.name for row in scan.cuts]
+    if cuts == "all":
+        return tuple(names)
+    if cuts == "zone":
+        if scan.zone.first is None:
+            raise ModelError("the default rule finds no zone, so there is none to attack", "Use --cuts all.")
+        start = names.index(scan.zone.first)
+        return tuple(names[max(0, start - 1) :])
+    known = {alias: row.name for row in scan.cuts for alias in (row.name, *row.aliases)}
+    asked = [name.strip() for name in cuts.split(",")]
+    if unknown := [name for name in asked if name not in known]:
+        raise ModelError(f"the scan has no cut {', '.join(unknown)}", f"It has {', '.join(names)}; --level shows more.")
+    wanted = {known[name] for name in asked}
+    return tuple(name for name in names if name in wanted)
+
+
+def _divide(target: Target, pack: Pack, aux: str | None, victims: int, seed: int) -> Parts:
+    """The attacker's images and the victims, without an image in common."""
+    attacker = pack.attacker
+    if aux is not None:
+        own = load_images(aux, shape=target.input_shape, labelled=False)
+        attacker = own.attacker or own.scanned
+    if attacker is None:
+        most = len(pack.scanned) // 2
+        if victims > most and victims != VICTIMS:
+            raise DataError(
+                f"{victims} victims of {len(pack.scanned)} images leave the attacker less than half of them",
+                f"Ask for at most {most}, or give the attacker its own images with --aux.",
+            )
+        victims = min(victims, most)
+    different = len(np.unique(pack.scanned.hashes()))
+    return divide(pack.scanned, attacker, victims=min(victims, different), seed=seed, auxiliary_same_data=aux is None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """attack.json as far as it is known: what the run held before, and what has been found since."""
+
+    run: Run
+    scan: ScanRecord
+    before: AttackRecord | None
+    parts: Parts
+    auxiliary: str
+    aux_seen: str
+    watch: Stopwatch
+    settings: Mapping[str, Any]
+    device: str
+
+    def save(self, leakage: Leakage) -> AttackRecord:
+        """Write attack.json and gallery.npz."""
+        record = self._record(leakage)
+        records.save(record, self.run.attack_path)
+        write_gallery(self._with_kept_pictures(leakage, record), self.run.gallery_path)
+        return record
+
+    def _record(self, leakage: Leakage) -> AttackRecord:
+        before = self.before
+        order = [row.name for row in self.scan.cuts]
+        results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
+        failed = {(one.cut, one.attack): one for one in (*(before.failed if before else ()), *leakage.failures)}
+        attacked = {*(before.attacked if before else ()), *leakage.cuts}
+        nearest = {**(before.baselines.nearest if before else {}), **leakage.baselines.nearest}
+        ranked = sorted(results.values(), key=lambda one: order.index(one.cut))
+        worst = find_worst(order, ranked)
+        baselines = Baselines(
+            mean_image=leakage.baselines.mean_image, class_mean=leakage.baselines.class_mean, nearest=nearest
+        )
+        most = {one.cut: one for one in worst}
+        names = [name for name in order if name != "output" or name in most]
+        curve = [most[name].recovered if name in most else None for name in names]
+        flat = [name in most and most[name].converged for name in names]
+        class_mean = baselines.class_mean.recovered if baselines.class_mean else None
+        return AttackRecord(
+            scan_sha256=self.run.scan_sha256(),
+            view=self._view(leakage),
+            attacked=tuple(name for name in order if name in attacked),
+            baselines=baselines,
+            results=tuple(ranked),
+            failed=tuple(one for pair, one in failed.items() if pair not in results),
+            worst=worst,
+            zone_post_hoc=post_hoc_zone(curve, class_mean, flat, names, share=0.5),
+            zone_post_hoc_quarter=post_hoc_zone(curve, class_mean, flat, names, share=0.25),
+            complete=leakage.complete,
+            provenance=self.watch.provenance(settings=self.settings, seed=self.settings["seed"], device=self.device),
+        )
+
+    def _view(self, leakage: Leakage) -> ViewRecord:
+        parts = self.parts
+        return ViewRecord(
+            knowledge="queries",
+            auxiliary=self.auxiliary,
+            auxiliary_same_data=parts.auxiliary_same_data,
+            target_trained_on_auxiliary=self.aux_seen,
+            training_images=len(parts.training),
+            selection_images=len(parts.selection),
+            victims=len(parts.victims),
+            duplicates_removed=parts.duplicates_removed,
+            reconstruction_shape=leakage.image_shape,
+            ceiling_recovered=leakage.ceiling_recovered,
+            ssim_window=leakage.ssim_window,
+        )
+
+    def _with_kept_pictures(self, leakage: Leakage, record: AttackRecord) -> Leakage:
+        """The leakage with the pictures that the run's gallery had for cuts and attacks of before."""
+        pictures = {**self._kept, **leakage.pictures}
+        drawn = tuple(one for one in record.worst if (one.cut, one.attack) in pictures)
+        return replace(leakage, cuts=record.attacked, worst=drawn, pictures=pictures)
+
+    @property
+    def _kept(self) -> dict[tuple[str, str], Any]:
+        path = self.run.gallery_path
+        if self.before is None or not path.exists():
+            return {}
+        with np.load(path, allow_pickle=False) as stored:
+            pairs = list(zip(stored["names"].tolist(), stored["attacks"].tolist(), strict=True))
+            return {pair: stored[f"recon__{turn}"] for turn, pair in enumerate(pairs) if pair[1]}

@@ -1,0 +1,195 @@
+"""From a model and labelled images to scan.json: cuts, prices, statistics, and the zones they point at."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from goldcut import records
+from goldcut.cost.flops import price_cuts
+from goldcut.cuts.graph import CutGraph, find_cuts
+from goldcut.errors import DataError, ModelError
+from goldcut.probe.labels import cluster_labels, looks_like_logits, predict
+from goldcut.probe.profile import Profile, profile_cuts
+from goldcut.progress import Progress, silent
+from goldcut.records import CutsRecord, ScanRecord
+from goldcut.sources.factory import is_file_spec
+from goldcut.sources.images import Pack, load_images
+from goldcut.sources.models import Target, load_model
+from goldcut.study.provenance import Stopwatch
+from goldcut.study.run import Run, refuse_other_settings, same
+from goldcut.zone.locate import locate_zone, recommend
+from goldcut.zone.paper import paper_zone
+
+BATCH_SIZE = 128
+MEMORY_BYTES = 4 * 2**30
+
+
+def open_sources(
+    model: str,
+    data: str,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    checkpoint: Path | None = None,
+    weights: str | None = None,
+    classes: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> tuple[Target, Pack]:
+    """Load MODEL and DATA; a model that states no input size takes the size of the images.
+
+    Raises:
+        ModelError, DataError, MissingExtra: One of them cannot be used.
+    """
+    flags: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "weights": weights,
+        "classes": classes,
+        "mean": mean,
+        "std": std,
+    }
+    if input_shape is None and is_file_spec(model):
+        pack = load_images(data)
+        target = load_model(model, input_shape=pack.scanned.shape, **flags)
+        return target, pack if target.input_shape == pack.scanned.shape else load_images(data, shape=target.input_shape)
+    target = load_model(model, input_shape=input_shape, **flags)
+    return target, load_images(data, shape=target.input_shape)
+
+
+def list_cuts(target: Target, *, level: str = "block") -> CutsRecord:
+    """Every cut of a model at a level, priced, and what is no cut.
+
+    Raises:
+        ModelError: The model cannot be traced or has no cut.
+    """
+    graph = find_cuts(target.model, target.input_shape)
+    return CutsRecord(model=target.record, cuts=price_cuts(graph, graph.at_level(level)), refused=graph.refused)
+
+
+def scan(
+    target: Target,
+    pack: Pack,
+    *,
+    out: Path,
+    labels: str = "truth",
+    level: str = "block",
+    device: str = "cpu",
+    memory: int = MEMORY_BYTES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> ScanRecord:
+    """Measure Z at every cut on the scanned images and write OUT/scan.json.
+
+    Args:
+        target: The model; its images are in [0, 1].
+        pack: The images; `pack.scanned` is measured.
+        out: The run folder. A finished scan with the same settings is returned as it is; an
+            interrupted one goes on.
+        labels: "truth", "predicted", or "clusters:K".
+        level: "block", "group" or "all".
+        device: Where the model runs.
+        memory: Most bytes for the statistics.
+        seed: Deals images into jackknife folds and starts k-means.
+        progress: Told how far the work is.
+
+    Raises:
+        GoldcutError: Model, images, labels, memory or folder cannot be used; the message says which.
+    """
+    watch = Stopwatch()
+    run = Run(out)
+    settings = {"labels": labels, "level": level, "seed": seed}
+    if run.scan_path.exists():
+        done = run.scan()
+        same(run, done, target, pack)
+        refuse_other_settings(run, "scan", dict(done.provenance.settings), settings)
+        return done
+    clusters = _clusters(labels)
+    run.make()
+    graph = find_cuts(target.model, target.input_shape)
+    cuts = price_cuts(graph, graph.at_level(level))
+    images = pack.scanned
+    classes, n_classes = _labels(graph, pack, labels, clusters, device, memory, seed, progress)
+    profile = profile_cuts(
+        graph,
+        images,
+        classes,
+        cuts,
+        n_classes=n_classes,
+        batch_size=BATCH_SIZE,
+        device=device,
+        memory_bytes=memory,
+        seed=seed,
+        checkpoint=out / "scan.partial.safetensors",
+        progress=progress,
+    )
+    names = [row.name for row in profile.rows if row.name != "output"]
+    zone = locate_zone(profile)
+    accuracy = _accuracy(profile, pack)
+    record = ScanRecord(
+        model=target.record,
+        data=images.record,
+        labels=labels,
+        level=level,
+        accuracy=accuracy,
+        cuts=profile.rows,
+        refused=graph.refused,
+        zone_paper=paper_zone([row.radius_sq_paper for row in profile.rows if row.name != "output"], names),
+        zone=zone,
+        recommended=recommend(zone, profile.rows),
+        skipped=profile.skipped,
+        provenance=watch.provenance(settings=settings, seed=seed, device=device),
+    )
+    records.save(record, run.scan_path)
+    return record
+
+
+def _clusters(labels: str) -> int | None:
+    """The K of "clusters:K"; None for the two other kinds of labels."""
+    if labels in ("truth", "predicted"):
+        return None
+    found = re.fullmatch(r"clusters:(\d+)", labels)
+    if not found:
+        raise DataError(f"{labels!r} are no labels", "Write truth, predicted, or clusters:K such as clusters:10.")
+    return int(found[1])
+
+
+def _labels(
+    graph: CutGraph,
+    pack: Pack,
+    labels: str,
+    clusters: int | None,
+    device: str,
+    memory: int,
+    seed: int,
+    progress: Progress,
+) -> tuple[Int[np.ndarray, " n"], int]:
+    """The label of every scanned image, and the number of classes."""
+    images = pack.scanned
+    if labels == "truth":
+        return images.labels, len(images.classes)
+    if clusters is not None:
+        found = cluster_labels(
+            graph,
+            images,
+            clusters,
+            seed,
+            batch_size=BATCH_SIZE,
+            device=device,
+            memory_bytes=memory,
+            progress=progress,
+        )
+        return found, clusters
+    outputs = predict(graph, images, batch_size=BATCH_SIZE, device=device, progress=progress)
+    if reason := looks_like_logits(graph.output_shape, outputs):
+        raise ModelError(f"--labels predicted needs logits, but {reason}", "Use truth or clusters:K.")
+    return outputs.argmax(dim=1).numpy(), graph.output_shape[0]
+
+
+def _accuracy(profile: Profile, pack: Pack) -> float | None:
+    """Share of scanned images whose label the model predicts; None where classes and logits do not correspond."""
+    truth = pack.scanned.labels
+    if profile.predicted is None or len(pack.scanned.classes) != profile.rows[-1].elements:
+        return None
+    return float(np.mean(profile.predicted == truth))
