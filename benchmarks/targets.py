@@ -84,7 +84,7 @@ def main(name: str, data: str, out: Path, epochs: int, seed: int) -> None:
     """Train target NAME on DATA."""
     torch.manual_seed(seed)
     kind = TARGETS[name]
-    model = kind()
+    model = kind().to(memory_format=torch.channels_last)
     pack = load_images(data, shape=kind.input_shape)
     if pack.attacker is None:
         raise DataError(f"{data} has no training part", "Give data with x_train and x_test.")
@@ -121,9 +121,7 @@ def train(
     with progress_bars() as progress:
         fit(
             model,
-            lambda index, noise: functional.cross_entropy(
-                model(augment(rest[index], noise)), y[SELECTION:][index], label_smoothing=0.0
-            ),
+            lambda index, noise: functional.cross_entropy(model(augment(rest[index], noise)), y[SELECTION:][index]),
             lambda: functional.cross_entropy(model(chosen), y[:SELECTION]).item(),
             samples=len(rest),
             settings=settings,
@@ -133,7 +131,7 @@ def train(
             checkpoint=out.with_suffix(".partial"),
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(model.state_dict(), out)
+    save_file({name: weights.contiguous() for name, weights in model.state_dict().items()}, out)
 
 
 def standardise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

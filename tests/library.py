@@ -84,11 +84,20 @@ SLOW = [
     ("torchvision:inception_v3", 96),
     ("torchvision:deeplabv3_mobilenet_v3_large", 64),
     *((f"timm:{name}", 64) for name in ("regnety_002", "poolformer_s12", "mobilevit_xxs", "edgenext_xx_small")),
-    *((f"timm:{name}", 64) for name in ("ghostnet_100", "tinynet_e", "mobileone_s0", "repvgg_a0", "dla34", "lcnet_050")),
+    *(
+        (f"timm:{name}", 64)
+        for name in ("ghostnet_100", "tinynet_e", "mobileone_s0", "repvgg_a0", "dla34", "lcnet_050")
+    ),
     *((f"timm:{name}", 64) for name in ("resnetv2_50", "nfnet_l0", "res2net50_26w_4s", "cspresnet50", "resnest14d")),
     *((f"timm:{name}", 224) for name in ("mixer_s32_224", "resmlp_12_224", "levit_128s", "efficientformer_l1")),
-    *((f"timm:{name}", 224) for name in ("cait_xxs24_224", "pvt_v2_b0", "xcit_nano_12_p16_224", "deit_tiny_patch16_224")),
+    *(
+        (f"timm:{name}", 224)
+        for name in ("cait_xxs24_224", "pvt_v2_b0", "xcit_nano_12_p16_224", "deit_tiny_patch16_224")
+    ),
     ("timm:swin_tiny_patch4_window7_224", 224),
-    *((f"hf:{name}", 64) for name in ("deit", "dinov2", "beit", "convnext", "swin", "mobilenet_v2", "segformer", "regnet")),
+    *(
+        (f"hf:{name}", 64)
+        for name in ("deit", "dinov2", "beit", "convnext", "swin", "mobilenet_v2", "segformer", "regnet")
+    ),
 ]
 """More models, for `make test-slow`."""

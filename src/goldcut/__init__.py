@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from goldcut.records import json_schema as json_schema
     from goldcut.report.compare import compare_runs as compare_runs
     from goldcut.report.page import write_report as write_report
+    from goldcut.report.verdict import reach_verdict as reach_verdict
     from goldcut.sources.images import Images as Images
     from goldcut.sources.images import from_arrays as from_arrays
     from goldcut.sources.images import load_images as load_images
@@ -53,6 +54,7 @@ _HOME = {
     "json_schema": "goldcut.records",
     "load_images": "goldcut.sources.images",
     "load_model": "goldcut.sources.models",
+    "reach_verdict": "goldcut.report.verdict",
     "scan": "goldcut.study.scan",
     "split_at": "goldcut.cuts.split",
     "verify_split": "goldcut.cuts.split",

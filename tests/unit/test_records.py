@@ -5,13 +5,13 @@ import math
 
 import jsonschema
 import pytest
-from report_samples import resnet_like
 
 from goldcut import records
 from goldcut.errors import RunError
 from goldcut.records import AttackRecord, ScanRecord
+from report_samples import resnet_attack, resnet_scan
 
-SCAN, ATTACK = resnet_like()
+SCAN, ATTACK = resnet_scan(), resnet_attack()
 
 
 @pytest.mark.parametrize(("record", "kind"), [(SCAN, ScanRecord), (ATTACK, AttackRecord)], ids=["scan", "attack"])

@@ -62,7 +62,7 @@ def attack_cuts(
     run: str = "",
     workers: int | None = None,
     progress: Progress = silent,
-    report: Callable[[Leakage], None] | None = None,
+    report: Callable[[Leakage], object] | None = None,
 ) -> Leakage:
     """Attack cuts together and score every attack on the victims once.
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LAMBDAS = tuple(10.0**power for power in range(-7, 3))
+LAMBDAS = tuple(10.0**power for power in range(-10, 3))
 """Candidates, in units of the mean eigenvalue of the Gram matrix."""
 
 

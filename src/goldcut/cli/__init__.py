@@ -41,12 +41,10 @@ for command in (cuts, scan, attack, report, audit, compare, demo):
 def main() -> None:
     """Run the command line; a known problem becomes one line and exit code 1."""
     try:
-        commands.main(standalone_mode=False)
+        sys.exit(commands.main(standalone_mode=False))
     except GoldcutError as error:
         _say(f"error: {error}")
         sys.exit(1)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

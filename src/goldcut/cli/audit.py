@@ -65,7 +65,7 @@ def audit(
     """
     from goldcut.records import to_json
     from goldcut.report.page import write_report
-    from goldcut.report.terminal import print_attack, print_plan, print_scan, print_verdict
+    from goldcut.report.terminal import print_attack, print_scan, print_verdict
     from goldcut.study.attack import attack as run_attack
     from goldcut.study.gate import judge, parse_gate
     from goldcut.study.plan import make_plan
@@ -89,7 +89,6 @@ def audit(
                 target,
                 pack,
                 level=level,
-                cuts=cuts,
                 attacks=attacks,
                 effort=effort,
                 aux=aux,
@@ -127,7 +126,9 @@ def audit(
             )
             page = write_report(out)
     if dry_run:
-        print_plan(plan)
+        for step in plan.steps:
+            click.echo(f"{duration(step.seconds):>10}  {step.what}")
+        click.echo(f"{duration(plan.seconds):>10}  at most, all together; nothing was written")
         return
     if as_json:
         click.echo(to_json({"scan": scanned, "attack": attacked}), nl=False)
@@ -140,3 +141,10 @@ def audit(
         judgement = judge(gate, cut, scanned, attacked)
         click.echo(f"Gate: {'passed' if judgement.passed else 'FAILED'}: {judgement.reason}", err=True)
         context.exit(0 if judgement.passed else 3)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -100,10 +100,11 @@ def find_cuts(model: nn.Module, input_shape: tuple[int, int, int]) -> CutGraph:
     """
     trace = trace_model(model, input_shape)
     module, flow = trace.module, follow_input(trace.module.graph)
-    stacks = Stacks(trace.model, trace.prefix, find_blocks(trace.model))
-    names, kinds = name_nodes(flow, stacks), find_kinds(flow)
+    stacks, kinds = Stacks(trace.model, trace.prefix, flow), find_kinds(flow)
     first = flow.order[first_weighted(module, flow)]
     candidates = [node for node in find_dominators(flow) if flow.order[node] >= first]
+    blocks = find_blocks(candidates, stacks)
+    names = name_nodes(stacks, blocks)
     tail = trailing_views(flow, candidates)
     output = tail[-1]
     inner = [node for node in candidates if node not in tail and why_unusable(node, flow.nodes[0]) is None]
@@ -111,7 +112,7 @@ def find_cuts(model: nn.Module, input_shape: tuple[int, int, int]) -> CutGraph:
         raise no_cut(flow, names, first)
     names[output] = ("output", *(name for node in tail for name in names[node]))
     nodes = [*inner, output]
-    levels = find_levels(nodes, flow, stacks)
+    levels = find_levels(nodes, stacks, blocks)
     cuts = tuple(
         Cut(
             name=names[node][0],
@@ -124,7 +125,7 @@ def find_cuts(model: nn.Module, input_shape: tuple[int, int, int]) -> CutGraph:
         for node, level in zip(nodes, levels, strict=True)
     )
     known = {name for node in nodes for name in names[node]}
-    refused = tuple(explain_refusals(flow, stacks, names, known, first))
+    refused = tuple(explain_refusals(stacks, names, known, first))
     return CutGraph(module, input_shape, cuts, refused, {names[node][0]: node.name for node in nodes})
 
 

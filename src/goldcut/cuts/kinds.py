@@ -32,31 +32,43 @@ def count_elements(node: fx.Node) -> int:
 def find_kinds(flow: Flow) -> dict[fx.Node, Kind]:
     """The kind of every tensor of the flow, as find_cuts describes it.
 
-    Whether the channels of a 4-D tensor come first or last follows from the operators that made it; where they do
-    not say, first.
+    Whether the channels of a 4-D tensor come first or last follows from the operators that made it, else from those
+    that take it; where neither say, first.
     """
-    kinds: dict[fx.Node, Kind] = {}
-    channels: dict[fx.Node, int | None] = {}
-    for node in flow.nodes:
-        value = node.meta.get("val")
-        if not isinstance(value, Tensor):
-            continue
-        if value.ndim == 4:
-            channels[node] = axis = channel_axis(node, [channels[a] for a in node.all_input_nodes if a in channels])
-            kinds[node] = "tokens" if axis == 3 else "map"
-        else:
-            kinds[node] = "tokens" if value.ndim == 3 else "vector"
-    return kinds
+    maps = [node for node in flow.nodes if isinstance(v := node.meta.get("val"), Tensor) and v.ndim == 4]
+    axes: dict[fx.Node, int | None] = {}
+    for node in maps:
+        axes[node] = made_with(node, [axis for a in node.all_input_nodes if (axis := axes.get(a)) is not None])
+    for node in reversed(maps):
+        if axes[node] is None:
+            axes[node] = next((axis for user in node.users if (axis := taken_with(user, axes)) is not None), None)
+    return {
+        node: kind_of(v.ndim, axes.get(node)) for node in flow.nodes if isinstance(v := node.meta.get("val"), Tensor)
+    }
 
 
-def channel_axis(node: fx.Node, before: list[int | None]) -> int | None:
+def kind_of(dimensions: int, channel_axis: int | None) -> Kind:
+    """The kind of a tensor with the batch as one of its dimensions."""
+    if dimensions == 4:
+        return "tokens" if channel_axis == 3 else "map"
+    return "tokens" if dimensions == 3 else "vector"
+
+
+def made_with(node: fx.Node, before: list[int]) -> int | None:
     """Which axis of a 4-D tensor holds the channels, given that of the 4-D tensors it is computed from."""
     name = operator_name(node)
     if node.op == "placeholder" or name in CHANNELS_FIRST:
         return 1
     if name in CHANNELS_LAST:
         return 3
-    known = next((axis for axis in before if axis is not None), None)
-    if name == "permute" and known is not None:
-        return [axis % 4 for axis in node.args[1]].index(known)  # type: ignore[union-attr, operator]
-    return known
+    if name == "permute" and before:
+        return [axis % 4 for axis in node.args[1]].index(before[0])  # type: ignore[union-attr, operator]
+    return before[0] if before else None
+
+
+def taken_with(user: fx.Node, axes: dict[fx.Node, int | None]) -> int | None:
+    """Which axis an operator reads the channels of its 4-D argument from, if that can be told."""
+    name = operator_name(user)
+    if name in CHANNELS_FIRST | CHANNELS_LAST:
+        return 1 if name in CHANNELS_FIRST else 3
+    return None if name in ("permute", "transpose") else axes.get(user)

@@ -1,7 +1,7 @@
 """What a cut is called, and how coarse the view is that shows it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import fx, nn
@@ -15,17 +15,17 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 @dataclass(frozen=True, eq=False)
 class Stacks:
-    """The module calls around each node.
+    """The module calls around each node of a flow.
 
     Attributes:
         model: The user's model.
         prefix: Its path inside the traced wrapper.
-        blocks: Paths of the blocks, see find_blocks.
+        flow: The input-dependent nodes.
     """
 
     model: nn.Module
     prefix: str
-    blocks: frozenset[str]
+    flow: Flow
 
     def calls(self, node: fx.Node) -> tuple[str, ...]:
         """The calls that the node lies in, outermost first: "layer1", "layer1.0", "layer1.0.relu@2"."""
@@ -37,38 +37,38 @@ class Stacks:
                 found.append(f"{call}@{int(repeat) + 1}" if at and repeat.isdigit() else call)
         return tuple(dict.fromkeys(found))
 
-    def left(self, node: fx.Node, flow: Flow) -> tuple[str, ...]:
+    def left(self, node: fx.Node) -> tuple[str, ...]:
         """The calls whose output the node's tensor is: it lies inside, all its users outside; outermost first."""
-        used_in = {call for user in flow.users(node) for call in self.calls(user)}
+        used_in = {call for user in self.flow.users(node) for call in self.calls(user)}
         return tuple(call for call in self.calls(node) if call not in used_in)
 
-    def block(self, node: fx.Node) -> str | None:
-        """The call of a block that the node lies in."""
-        return next((call for call in self.calls(node) if call.partition("@")[0] in self.blocks), None)
-
-    def inside_block(self, node: fx.Node, flow: Flow) -> bool:
-        """Whether the node lies in a block and is not its output."""
-        block = self.block(node)
-        return block is not None and block not in self.left(node, flow)
+    def inside(self, node: fx.Node, paths: Collection[str]) -> bool:
+        """Whether the node lies in a call of one of the modules and is not its output."""
+        left = self.left(node)
+        return any(path_of(call) in paths and call not in left for call in self.calls(node))
 
 
-def find_blocks(model: nn.Module) -> frozenset[str]:
-    """Paths of the blocks: the units that a network repeats.
+def path_of(call: str) -> str:
+    """The module that is called: "relu" of "relu@2"."""
+    return call.partition("@")[0]
 
-    A block is no plain container, is the direct child of a Sequential or ModuleList, its type occurs at least twice,
-    and it has at least three modules with parameters of their own; of several such modules inside each other it is
-    the innermost. With two such parts (the patch merging of Swin) it counts where it neither lies in a block nor
-    around one, unless it is a Sequential itself.
+
+def find_blocks(places: Iterable[fx.Node], stacks: Stacks) -> frozenset[str]:
+    """Paths of the blocks: the units that a network repeats, one after the other.
+
+    The output of a block is a place that every path passes through. A block is no plain container, is the direct
+    child of a Sequential or ModuleList, its type occurs at least twice, and it has at least three modules with
+    parameters of their own; of several such modules inside each other it is the innermost. With two such parts (the
+    patch merging of Swin) it counts where it lies neither in a block nor around one, unless it is a Sequential.
     """
-    modules = dict(model.named_modules(remove_duplicate=False))
+    modules = dict(stacks.model.named_modules(remove_duplicate=False))
     kinds = Counter(type(module) for module in modules.values())
     parts = {
-        path: sum(any(True for _ in part.parameters(recurse=False)) for part in module.modules())
-        for path, module in modules.items()
-        if path
-        and type(module) not in CONTAINERS
+        path: sum(any(True for _ in part.parameters(recurse=False)) for part in modules[path].modules())
+        for path in {path_of(call) for node in places for call in stacks.left(node)}
+        if type(modules[path]) not in CONTAINERS
         and isinstance(modules[path.rpartition(".")[0]], nn.Sequential | nn.ModuleList)
-        and kinds[type(module)] >= 2
+        and kinds[type(modules[path])] >= 2
     }
     large = {path for path, count in parts.items() if count >= 3}
     blocks = {path for path in large if not any(other.startswith(f"{path}.") for other in large)}
@@ -81,7 +81,7 @@ def nested(one: str, other: str) -> bool:
     return one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def name_nodes(flow: Flow, stacks: Stacks) -> dict[fx.Node, tuple[str, ...]]:
+def name_nodes(stacks: Stacks, blocks: Collection[str]) -> dict[fx.Node, tuple[str, ...]]:
     """All names of each node of the flow, the one to show first.
 
     Shown is the block whose output the tensor is, or else the outermost such module that is more than a container
@@ -89,11 +89,11 @@ def name_nodes(flow: Flow, stacks: Stacks) -> dict[fx.Node, tuple[str, ...]]:
     no module's output is called "<deepest module>/<operator>", "#2" and so on where that is taken.
     """
     taken: Counter[str] = Counter()
-    names: dict[fx.Node, tuple[str, ...]] = {flow.nodes[0]: ("the image",)}
-    for node in flow.nodes[1:]:
-        left = stacks.left(node, flow)
-        shown = [call for call in left if call.partition("@")[0] in stacks.blocks]
-        shown += [call for call in left if not holds_larger(stacks.model.get_submodule(call.partition("@")[0]))]
+    names: dict[fx.Node, tuple[str, ...]] = {stacks.flow.nodes[0]: ("the image",)}
+    for node in stacks.flow.nodes[1:]:
+        left = stacks.left(node)
+        shown = [call for call in left if path_of(call) in blocks]
+        shown += [call for call in left if not holds_larger(stacks.model.get_submodule(path_of(call)))]
         deepest = stacks.calls(node)[-1:]
         calls = tuple(dict.fromkeys([*shown[:1], *left])) or ("/".join([*deepest, operator_name(node)]),)
         taken.update(calls)
@@ -106,7 +106,7 @@ def holds_larger(module: nn.Module) -> bool:
     return isinstance(module, CONTAINERS) and any(any(True for _ in part.children()) for part in module.children())
 
 
-def find_levels(cuts: Sequence[fx.Node], flow: Flow, stacks: Stacks) -> list[Level]:
+def find_levels(cuts: Sequence[fx.Node], stacks: Stacks, blocks: Collection[str]) -> list[Level]:
     """The coarsest view that shows each cut.
 
     "all" shows everything. "group" leaves out a cut when only element-wise operators, normalisations, dropout and
@@ -115,16 +115,17 @@ def find_levels(cuts: Sequence[fx.Node], flow: Flow, stacks: Stacks) -> list[Lev
     reach from outside into a block, so that the views are nested. The last cut, the logits, is "output".
     """
     levels: list[Level] = []
+    flow = stacks.flow
     for index, node in enumerate(cuts[:-1]):
         after = cuts[index + 1]
-        inside = stacks.inside_block(node, flow)
+        inside = stacks.inside(node, blocks)
         between = flow.nodes[flow.order[node] + 1 : flow.order[after] + 1]
         merges = (
             index + 2 < len(cuts)
             and count_elements(node) == count_elements(after)
             and all(map(keeps_elements, between))
         )
-        if merges and (inside or not stacks.inside_block(after, flow)):
+        if merges and (inside or not stacks.inside(after, blocks)):
             levels.append("all")
         else:
             levels.append("group" if inside else "block")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, fx
 
-from goldcut.cuts.alive import Flow, alive_after, find_dominators, operator_name
+from goldcut.cuts.alive import alive_after, find_dominators, operator_name
 from goldcut.cuts.names import Stacks
 from goldcut.cuts.trace import is_free
 from goldcut.records import Refused
@@ -28,17 +28,17 @@ def why_unusable(node: fx.Node, images: fx.Node) -> str | None:
 
 
 def explain_refusals(
-    flow: Flow, stacks: Stacks, names: Mapping[fx.Node, tuple[str, ...]], known: set[str], first: int
+    stacks: Stacks, names: Mapping[fx.Node, tuple[str, ...]], known: set[str], first: int
 ) -> Iterator[Refused]:
     """The outermost modules whose output is no cut, in order.
 
     Args:
-        flow: The input-dependent nodes.
-        stacks: The module calls around them.
+        stacks: The module calls around the input-dependent nodes.
         names: All names of each node.
         known: Names and aliases of the cuts.
         first: Index in the flow of the first node that a parameter went into.
     """
+    flow = stacks.flow
     outputs: dict[str, list[fx.Node]] = {}
     for node in flow.nodes:
         for call in stacks.calls(node):

@@ -28,13 +28,16 @@ def ssim_per_image(first: Float[Tensor, "n c h w"], second: Float[Tensor, "n c h
     window = ssim_window(*first.shape[-2:])
     if window < 3:
         return None
-    values = structural_similarity_index_measure(
+    _, full = structural_similarity_index_measure(
         first.float(),
         second.float(),
         gaussian_kernel=True,
         sigma=1.5 * window / WINDOW,
         reduction="none",
         data_range=1.0,
+        return_full_image=True,
     )
-    similarity: Tensor = values.double().reshape(len(first))
-    return similarity
+    # The library pads by reflection and averages the border too; the original and scikit-image do not.
+    edge = window // 2
+    inner: Tensor = full[..., edge : full.shape[-2] - edge, edge : full.shape[-1] - edge]
+    return inner.double().flatten(1).mean(dim=1)

@@ -86,7 +86,7 @@ def attack(
         refuse_other_settings(run, "attack", {key: before.provenance.settings.get(key) for key in settings}, settings)
     chosen = choose_cuts(scan, cuts)
     suite = choose_attacks(attacks, effort) if isinstance(attacks, str) else tuple(attacks)
-    parts = _divide(target, pack, aux, victims, seed)
+    parts = divide_parts(target, pack, aux, victims, seed)
     draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
     graph = find_cuts(target.model, target.input_shape)
     leakage = attack_cuts(
@@ -97,7 +97,7 @@ def attack(
         seed=seed,
         folder=run.parts_folder,
         memory_bytes=memory,
-        logits=all(refused.name != "output" for refused in scan.skipped),
+        logits=scan.cuts[-1].radius_sq_paper is not None,
         device=device,
         run=scan.model.sha256,
         progress=progress,
@@ -128,7 +128,7 @@ def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:
     return tuple(name for name in names if name in wanted)
 
 
-def _divide(target: Target, pack: Pack, aux: str | None, victims: int, seed: int) -> Parts:
+def divide_parts(target: Target, pack: Pack, aux: str | None, victims: int, seed: int) -> Parts:
     """The attacker's images and the victims, without an image in common."""
     attacker = pack.attacker
     if aux is not None:

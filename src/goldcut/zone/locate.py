@@ -21,12 +21,16 @@ THRESHOLD = 0.6
 within_share passes from .67 to .35 where `recovered` by attack passes from .63 to .28; on a quarter-width
 VGG16-BN .60, .51, .44 go with .45, .37, .31. Provisional until more networks have been attacked."""
 
+SCARCE = 0.95
+"""A chance level below this, from fewer than 20 images a class, is said in the reasons."""
+
 
 def locate_zone(profile: Profile) -> Zone:
-    """The cuts from which on within_share_standardised stays at or below THRESHOLD.
+    """The cuts from which on within_share_standardised stays at or below THRESHOLD of its chance level.
 
-    The output is never part of the zone, but must satisfy the rule too: where even the logits vary more
-    within classes than between them, nothing has turned decision-like.
+    The chance level is what a Z that knows nothing of the classes would have: 1 for many images a
+    class, 1/2 for two. The output is never part of the zone, but must satisfy the rule too: where even
+    the logits vary more within classes than between them, nothing has turned decision-like.
 
     Args:
         profile: Rows in the order of the network and, for the confidence, the curves of the folds.
@@ -34,24 +38,24 @@ def locate_zone(profile: Profile) -> Zone:
     names = [row.name for row in profile.rows]
     outputs = [row.level == "output" for row in profile.rows]
     curve = np.array([row.within_share_standardised for row in profile.rows])
-    start = first_below(curve)
+    chance = profile.chance_share[0]
+    start = first_below(curve, THRESHOLD * chance)
     zone = [name for name, output in zip(names[start:], outputs[start:], strict=True) if not output]
     first = zone[0] if zone else None
-    reasons = (*_reasons(names, curve, start, first), _RESERVE)
     return Zone(
         rule=RULE,
         first=first,
         cuts=tuple(zone),
-        reasons=reasons,
+        reasons=(*_reasons(names, curve, start, first, chance), _RESERVE),
         confidence=_confidence(profile, names, outputs, first),
     )
 
 
-def first_below(curve: Float[ndarray, " cuts"], threshold: float = THRESHOLD) -> int:
+def first_below(curve: Float[ndarray, " cuts"], threshold: float) -> int:
     """Index from which on a curve stays at or below a threshold; its length when it ends above.
 
     Example:
-        >>> first_below(np.array([0.9, 0.5, 0.7, 0.6, 0.2]))
+        >>> first_below(np.array([0.9, 0.5, 0.7, 0.6, 0.2]), 0.6)
         3
     """
     above = np.flatnonzero(~(curve <= threshold))
@@ -71,23 +75,35 @@ _RESERVE = (
 )
 
 
-def _reasons(names: Sequence[str], curve: Float[ndarray, " cuts"], start: int, first: str | None) -> tuple[str, ...]:
+def _reasons(
+    names: Sequence[str], curve: Float[ndarray, " cuts"], start: int, first: str | None, chance: float
+) -> tuple[str, ...]:
     share = "the within-class share of the variance (per channel)"
+    bar = f"{THRESHOLD * chance:.2f}"
+    found = []
     if first is None and start == len(names):
-        return (f"No zone: {share} is {curve[-1]:.2f} at {names[-1]}, above {THRESHOLD}.",)
-    if first is None:
-        return (f"No zone: {share} comes to {THRESHOLD} or below only at {names[-1]}, which has nothing to hand over.",)
-    if start == 0:
-        return (f"From the first cut, {first}, on {share} is at most {curve.max():.2f}, not above {THRESHOLD}.",)
-    return (
-        f"From {first} on {share} stays at or below {THRESHOLD}: it falls from {curve[start - 1]:.2f}"
-        f" at {names[start - 1]} to {curve[start]:.2f}.",
-    )
+        found.append(f"No zone: {share} is {curve[-1]:.2f} at {names[-1]}, above {bar}.")
+    elif first is None:
+        found.append(f"No zone: {share} comes to {bar} or below only at {names[-1]}, which has nothing to hand over.")
+    elif start == 0:
+        found.append(f"From the first cut, {first}, on {share} is at most {curve.max():.2f}, not above {bar}.")
+    else:
+        found.append(
+            f"From {first} on {share} stays at or below {bar}: it falls from {curve[start - 1]:.2f}"
+            f" at {names[start - 1]} to {curve[start]:.2f}."
+        )
+    if chance < SCARCE:
+        found.append(
+            f"With so few images a class the share is {chance:.2f} even where Z knows nothing of the classes;"
+            f" {THRESHOLD} of that is asked for."
+        )
+    return tuple(found)
 
 
 def _confidence(profile: Profile, names: Sequence[str], outputs: Sequence[bool], first: str | None) -> float | None:
     if STATISTIC not in profile.folds:
         return None
-    starts = [first_below(curve) for curve in profile.folds[STATISTIC]]
+    pairs = zip(profile.folds[STATISTIC], profile.chance_share[1:], strict=True)
+    starts = [first_below(curve, THRESHOLD * chance) for curve, chance in pairs]
     found = [names[start] if start < len(names) and not outputs[start] else None for start in starts]
     return sum(each == first for each in found) / len(found)

@@ -6,9 +6,9 @@ import pytest
 
 from goldcut.errors import GoldcutError
 from goldcut.study.gate import judge, parse_gate
-from report_samples import resnet_like
+from report_samples import resnet_attack, resnet_scan
 
-SCAN, ATTACK = resnet_like()
+SCAN, ATTACK = resnet_scan(), resnet_attack()
 CUT = SCAN.recommended
 RESULTS = [result for result in ATTACK.results if result.cut == CUT]
 UPPER = max(result.recovered_high for result in RESULTS)

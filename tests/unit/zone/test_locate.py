@@ -1,6 +1,7 @@
 """The default rule: where it points, how sure it is, and what it must not depend on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,12 +68,21 @@ def test_confidence_is_the_share_of_folds_that_agree() -> None:
     assert locate_zone(profile(none, [agreeing] * 1 + [none] * 9)).confidence == pytest.approx(0.9)
 
 
+def test_few_images_a_class_are_no_zone_of_their_own() -> None:
+    unaware = profile([0.5, 0.5, 0.49, 0.5])
+    assert locate_zone(unaware).cuts == ("a", "b", "c")
+    scarce = replace(unaware, chance_share=(0.5,) * 11)
+    assert locate_zone(scarce).first is None
+    assert "knows nothing" in " ".join(locate_zone(scarce).reasons)
+    assert locate_zone(replace(profile([0.5, 0.5, 0.3, 0.1]), chance_share=(0.5,) * 11)).first == "c"
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.data())
 def test_leaving_candidates_out_keeps_the_zone_among_those_that_stay(curve: list[float], data: st.DataObject) -> None:
-    start = first_below(np.array(curve))
+    start = first_below(np.array(curve), THRESHOLD)
     kept = sorted(data.draw(st.sets(st.integers(start, len(curve) - 1)) if start < len(curve) else st.just(set())))
     before = list(range(start))
-    found = first_below(np.array(curve)[before + kept])
+    found = first_below(np.array(curve)[before + kept], THRESHOLD)
     assert found == len(before)
 
 
@@ -84,8 +94,6 @@ def test_the_recommended_cut_is_the_cheapest_of_the_zone() -> None:
 
 
 def test_ties_go_to_the_smaller_payload() -> None:
-    from dataclasses import replace
-
     rows = profile([0.9, 0.5, 0.4, 0.1]).rows
     rows = (rows[0], replace(rows[1], edge_flops=7, payload_bytes=90), replace(rows[2], edge_flops=7, payload_bytes=40))
     assert recommend(Zone(rule="default", first="b", cuts=("b", "c")), rows) == "c"

@@ -1,0 +1,174 @@
+"""The commands end to end on a small model, as a user types them."""
+
+import json
+
+import jsonschema
+import pytest
+
+from goldcut.records import json_schema
+
+MODEL, DATA = "model.py:build", "npz:images.npz"
+QUICK = ("--attacks", "ridge", "--victims", "100")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Where the session's runs lie."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def audited(goldcut, runs):
+    """A finished audit; made once, reopened afterwards."""
+    folder = runs / "audited"
+    answer = goldcut("audit", MODEL, DATA, "--out", str(folder), *QUICK)
+    assert answer.code == 0, answer.err
+    return folder, answer
+
+
+def test_cuts_lists_every_place_in_order(goldcut):
+    answer = goldcut("cuts", MODEL, "--input", "1,16,16", "--level", "all", "--json")
+    record = json.loads(answer.out)
+    jsonschema.validate(record, json_schema("goldcut.cuts/1"))
+    assert [cut["name"] for cut in record["cuts"]] == ["0", "1", "2", "3", "4", "5", "output"]
+    for cut in record["cuts"]:
+        assert cut["payload_bytes"] == 4 * cut["elements"]
+        assert (
+            cut["edge_flops"] + cut["cloud_flops"] == record["cuts"][0]["edge_flops"] + record["cuts"][0]["cloud_flops"]
+        )
+
+
+def test_cuts_prints_a_table(goldcut):
+    answer = goldcut("cuts", MODEL, "--input", "1,16,16")
+    assert answer.code == 0
+    assert "output" in answer.out
+
+
+def test_an_audit_writes_records_that_follow_their_schemas(audited):
+    folder, answer = audited
+    for name in ("scan", "attack"):
+        content = json.loads((folder / f"{name}.json").read_bytes())
+        jsonschema.validate(content, json_schema(f"goldcut.{name}/1"))
+    attack = json.loads((folder / "attack.json").read_bytes())
+    assert attack["complete"]
+    assert {result["attack"] for result in attack["results"]} == {"ridge"}
+    assert [worst["cut"] for worst in attack["worst"]] == attack["attacked"]
+    assert (folder / "report.html").stat().st_size > 1_000_000
+    assert "report.html" in answer.out
+    assert not list(folder.glob(".*"))
+
+
+def test_the_parts_are_disjoint_and_as_stated(audited):
+    view = json.loads((audited[0] / "attack.json").read_bytes())["view"]
+    assert view["victims"] == 100
+    assert view["training_images"] + view["selection_images"] + view["duplicates_removed"] <= 400
+    assert view["auxiliary_same_data"]
+
+
+def test_the_first_cut_leaks_and_the_output_does_not(audited):
+    attack = json.loads((audited[0] / "attack.json").read_bytes())
+    worst = {one["cut"]: one["recovered"] for one in attack["worst"]}
+    first, last = attack["attacked"][0], attack["attacked"][-1]
+    assert worst[first] > 0.9
+    assert worst[last] < worst[first] - 0.3
+
+
+def test_the_same_audit_again_does_nothing_twice(goldcut, audited):
+    folder, _ = audited
+    before = {path.name: path.read_bytes() for path in folder.glob("scan.json")}
+    results = json.loads((folder / "attack.json").read_bytes())["results"]
+    assert goldcut("audit", MODEL, DATA, "--out", str(folder), *QUICK).code == 0
+    assert before == {path.name: path.read_bytes() for path in folder.glob("scan.json")}
+    assert json.loads((folder / "attack.json").read_bytes())["results"] == results
+
+
+def test_other_flags_in_the_same_folder_are_refused(goldcut, audited):
+    folder = str(audited[0])
+    answer = goldcut("scan", MODEL, DATA, "--out", folder, "--labels", "predicted")
+    assert answer.code == 1
+    assert "labels" in answer.err
+    assert goldcut("attack", folder, "--attacks", "ridge", "--victims", "50").code == 1
+    assert goldcut("scan", "model.py:build", "npz:other.npz", "--out", folder).code == 1
+
+
+def test_a_cut_can_be_added_to_a_run(goldcut, runs):
+    folder = str(runs / "grown")
+    assert goldcut("scan", MODEL, DATA, "--out", folder).code == 0
+    names = [cut["name"] for cut in json.loads((runs / "grown" / "scan.json").read_bytes())["cuts"]]
+    for name in (names[1], names[0]):
+        assert goldcut("attack", folder, "--cuts", name, *QUICK).code == 0
+    attack = json.loads((runs / "grown" / "attack.json").read_bytes())
+    assert attack["attacked"] == names[:2]
+    assert [result["cut"] for result in attack["results"]] == names[:2]
+    assert goldcut("report", folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"), [("recovered > 0.99", 0), ("recovered > -1", 2), ("recovered > 0.0", 3)]
+)
+def test_the_gate(goldcut, audited, condition, code):
+    folder, _ = audited
+    names = json.loads((folder / "attack.json").read_bytes())["attacked"]
+    cut = names[1] if code else names[-1]
+    answer = goldcut("audit", MODEL, DATA, "--out", str(folder), *QUICK, "--fail-if", condition, "--cut", cut)
+    assert answer.code == (1 if code == 2 else code), answer.err
+
+
+def test_compare_shows_both_runs(goldcut, audited, runs):
+    other = runs / "clusters"
+    assert goldcut("scan", MODEL, DATA, "--out", str(other), "--labels", "clusters:3").code == 0
+    answer = goldcut("compare", str(audited[0]), str(other))
+    assert answer.code == 0
+    assert goldcut("compare", str(audited[0])).code == 2
+
+
+def test_a_dry_run_writes_nothing(goldcut, runs):
+    answer = goldcut("audit", MODEL, DATA, "--out", str(runs / "dry"), "--dry-run")
+    assert answer.code == 0
+    assert "at most" in answer.out
+    assert not (runs / "dry").exists()
+
+
+def test_other_images_for_the_attacker(goldcut, runs):
+    folder = runs / "aux"
+    assert goldcut("scan", MODEL, DATA, "--out", str(folder)).code == 0
+    assert goldcut("attack", str(folder), "--cuts", "1", "--aux", "npz:other.npz", *QUICK).code == 0
+    attack = json.loads((folder / "attack.json").read_bytes())
+    assert not attack["view"]["auxiliary_same_data"]
+    assert attack["results"][0]["recovered_own_mean"] is not None
+
+
+BAD = {
+    "unknown model": (("cuts", "torchvision:resnet1"), "resnet18"),
+    "unknown kind of model": (("cuts", "tf:resnet18"), "torchvision"),
+    "no factory": (("cuts", "model.py:nothing", "--input", "1,16,16"), "nothing"),
+    "no size": (("cuts", MODEL), "--input"),
+    "wrong channels": (("cuts", MODEL, "--input", "3,16,16"), "3,16,16|3x16x16"),
+    "a choice on the data": (("cuts", "model.py:Choice", "--input", "1,16,16"), "data-dependent|depends on"),
+    "unknown data": (("scan", MODEL, "npz:none.npz", "--out", "x"), "none.npz"),
+    "no such level of labels": (("scan", MODEL, DATA, "--out", "x", "--labels", "maybe"), "clusters:K"),
+    "no logits": (("scan", "model.py:detector", DATA, "--out", "x", "--labels", "predicted"), "logits"),
+    "too little memory": (("scan", MODEL, DATA, "--out", "x", "--memory", "1K"), "--memory"),
+    "no run": (("attack", "no-such-run"), "goldcut scan"),
+    "a checkpoint of another kind": (("cuts", MODEL, "--input", "1,16,16", "--checkpoint", "images.npz"), "images.npz"),
+    "another size than the images": (("scan", MODEL, DATA, "--input", "1,32,32", "--out", "x"), "32"),
+    "an unwritable folder": (("scan", MODEL, DATA, "--out", "/proc/goldcut"), "written"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_clear_line(goldcut, files, arguments, says):
+    before = sorted(files.iterdir())
+    answer = goldcut(*arguments)
+    assert answer.code == 1
+    lines = answer.err.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert any(word in lines[-1] for word in says.split("|")), lines[-1]
+    assert not [line for line in lines if "Traceback" in line]
+    assert [path for path in files.iterdir() if path not in before and path.name not in ("x", "__pycache__")] == []
+
+
+def test_usage_errors_exit_with_2(goldcut):
+    assert goldcut("scan", MODEL).code == 2
+    assert goldcut("cuts", MODEL, "--input", "16").code == 2
+    assert goldcut("audit", MODEL, DATA, "--out", "x", "--memory", "much").code == 2

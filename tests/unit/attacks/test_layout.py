@@ -1,0 +1,52 @@
+"""How Z is laid out for an attack."""
+
+import math
+
+import pytest
+import torch
+
+from goldcut.attacks.layout import Layout, lay_out
+from goldcut.records import Cut, Kind
+
+
+def cut(name: str, shape: tuple[int, ...], kind: Kind) -> Cut:
+    return Cut(name=name, shape=shape, kind=kind, elements=math.prod(shape), level="block")
+
+
+CUTS = (
+    cut("conv", (8, 4, 4), "map"),
+    cut("flat", (128,), "vector"),
+    cut("dense", (128,), "vector"),
+    cut("tokens", (5, 6), "tokens"),
+    cut("flat tokens", (30,), "vector"),
+    cut("swin", (4, 4, 6), "tokens"),
+    cut("pool", (7, 1, 1), "map"),
+    cut("squeezed", (7,), "vector"),
+    cut("volume", (2, 3, 4, 5), "vector"),
+)
+EXPECTED = (
+    Layout((8, 4, 4), "map"),
+    Layout((8, 4, 4), "map"),
+    Layout((128,), "vector"),
+    Layout((5, 6), "tokens"),
+    Layout((5, 6), "tokens"),
+    Layout((6, 4, 4), "map", channels_last=True),
+    Layout((7, 1, 1), "map"),
+    Layout((7,), "vector"),
+    Layout((120,), "vector"),
+)
+
+
+@pytest.mark.parametrize(("place", "expected"), list(enumerate(EXPECTED)), ids=[one.name for one in CUTS])
+def test_layout(place: int, expected: Layout):
+    layout = lay_out(CUTS[place], CUTS)
+    assert layout == expected
+    z = torch.arange(2 * CUTS[place].elements).reshape(2, *CUTS[place].shape)
+    assert layout(z).shape == (2, *layout.shape)
+    assert sorted(layout(z).flatten().tolist()) == z.flatten().tolist()
+
+
+def test_a_grid_of_tokens_becomes_a_map_with_channels_first():
+    z = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+    layout = lay_out(cut("swin", (4, 5, 6), "tokens"), ())
+    assert torch.equal(layout(z), z.permute(0, 3, 1, 2))

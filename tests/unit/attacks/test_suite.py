@@ -1,0 +1,29 @@
+"""The attacks by name."""
+
+import pytest
+
+from goldcut.attacks.suite import ATTACKS, choose_attacks
+from goldcut.errors import AttackError
+
+
+def test_sets_names_and_efforts():
+    assert [one.name for one in choose_attacks("standard")] == ["ridge", "decoder-S", "decoder-M"]
+    assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == ["decoder-M", "ridge", "decoder-S"]
+    assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
+    assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
+    assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
+
+
+def test_an_effort_moves_the_cap_and_nothing_else():
+    small, standard, large = (choose_attacks("decoder-S", effort)[0] for effort in ("small", "standard", "large"))
+    caps = [one.settings.max_steps for one in (small, standard, large)]  # type: ignore[attr-defined]
+    assert caps == sorted(set(caps))
+    assert len({repr(one).replace(f"max_steps={cap}", "") for one, cap in zip((small, standard, large), caps)}) == 1  # noqa: B905
+
+
+@pytest.mark.parametrize(
+    ("names", "effort", "said"), [("magic", "standard", "no attack 'magic'"), ("ridge", "x", "no effort 'x'")]
+)
+def test_unknown_names_are_refused_with_the_known_ones(names: str, effort: str, said: str):
+    with pytest.raises(AttackError, match=said):
+        choose_attacks(names, effort)

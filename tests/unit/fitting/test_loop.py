@@ -1,0 +1,164 @@
+"""The training loop: where it ends, what it keeps, and that it resumes exactly."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from goldcut.errors import AttackError
+from goldcut.fitting.loop import Fitted, Settings, batch_index, fit, gain_since, is_converged
+
+SAMPLES = 96
+QUICK = Settings(max_steps=120, batch=16, rate=0.02, weight_decay=0.0, round_steps=10, checkpoint_seconds=0.0)
+
+
+def problem(dropout: float = 0.0) -> tuple[nn.Module, Tensor, Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(dropout), nn.Linear(8, 2))
+        x = torch.randn(SAMPLES, 5)
+    return model, x, x[:, :2] * 2 + 0.3
+
+
+def train(model: nn.Module, x: Tensor, y: Tensor, settings: Settings = QUICK, **options: object) -> Fitted:
+    return fit(
+        model,
+        lambda index, noise: functional.mse_loss(model(x[index]), y[index]),
+        lambda: float(functional.mse_loss(model(x), y)),
+        samples=SAMPLES,
+        settings=settings,
+        seed=5,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def state(model: nn.Module) -> list[Tensor]:
+    return [tensor.clone() for tensor in model.state_dict().values()]
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=4, max_size=60))
+def test_converged_is_a_gain_below_one_percent_in_the_last_quarter(scores: list[float]):
+    cut = math.floor(len(scores) * 0.75)
+    before, after = min(scores[:cut]), min(scores)
+    assert is_converged(scores) == ((before - after) / before < 0.01)
+
+
+def test_nothing_is_converged_before_there_is_a_quarter():
+    assert not is_converged([1.0, 1.0, 1.0])
+    assert gain_since([0.5], 0.75) == math.inf
+
+
+@given(st.integers(1, 40), st.integers(1, 20), st.integers(0, 5))
+def test_an_epoch_shows_every_sample_at_most_once(samples: int, batch: int, epoch: int):
+    batch = min(batch, samples)
+    steps = samples // batch
+    seen = torch.cat([batch_index(samples, batch, epoch * steps + step, seed=1) for step in range(steps)])
+    assert len(seen) == len(set(seen.tolist())) == steps * batch
+    assert 0 <= int(seen.min()) <= int(seen.max()) < samples
+
+
+def test_the_best_round_is_kept_and_the_model_is_left_in_eval_mode():
+    model, x, y = problem()
+    fitted = train(model, x, y)
+    assert fitted.score == min(fitted.scores)
+    assert not model.training
+    with torch.no_grad():
+        assert float(functional.mse_loss(model(x), y)) == fitted.score
+
+
+def test_a_worse_end_does_not_replace_the_best_round():
+    model, _, _ = problem()
+    scores = iter([3.0, 1.0, 2.0, 2.0, *[2.0] * 100])
+    kept: list[list[Tensor]] = []
+
+    def score() -> float:
+        kept.append(state(model))
+        return next(scores)
+
+    fitted = fit(
+        model,
+        lambda index, noise: model(torch.ones(4, 5) * index[0]).square().mean(),
+        score,
+        samples=SAMPLES,
+        settings=QUICK,
+        seed=0,
+    )
+    assert fitted.score == 1.0
+    assert all(torch.equal(a, b) for a, b in zip(state(model), kept[1], strict=True))
+
+
+def test_it_goes_on_until_flat_and_says_when_the_cap_came_first():
+    model, x, y = problem()
+    long = train(model, x, y, Settings(max_steps=20000, batch=32, rate=0.02, round_steps=20))
+    assert long.converged
+    assert long.steps < 20000
+    model, x, y = problem()
+    short = train(model, x, y, Settings(max_steps=80, batch=32, rate=1e-2, round_steps=10))
+    assert short.steps == 80
+    assert not short.converged
+
+
+def test_the_same_seed_gives_the_same_model_and_the_global_generator_stays():
+    before = torch.random.get_rng_state()
+    models = []
+    for _ in range(2):
+        model, x, y = problem(dropout=0.3)
+        train(model, x, y)
+        models.append(state(model))
+    assert all(torch.equal(a, b) for a, b in zip(*models, strict=True))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("stop", [35, 80])
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: float, stop: int):
+    whole, x, y = problem(dropout)
+    expected = train(whole, x, y)
+
+    def interrupt(task: str, done: float, total: float) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "training.safetensors"
+    model, x, y = problem(dropout)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, x, y, progress=interrupt, checkpoint=path)
+    assert path.exists()
+    model, x, y = problem(dropout)
+    steps: list[float] = []
+    resumed = train(model, x, y, progress=lambda task, done, total: steps.append(done), checkpoint=path)
+    assert steps[0] == stop // 10 * 10 + (1 if stop % 10 else -9)
+    assert resumed == expected
+    assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
+    assert not path.exists()
+
+
+def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(tmp_path: Path):
+    path = tmp_path / "training.safetensors"
+    path.write_bytes(b"\x00" * 40)
+    model, x, y = problem()
+    steps: list[float] = []
+    train(model, x, y, progress=lambda task, done, total: steps.append(done), checkpoint=path)
+    assert steps[0] == 1
+
+
+def test_a_loss_that_is_not_finite_starts_anew_at_a_lower_rate_and_then_fails():
+    model, x, y = problem()
+    calls = 0
+
+    def once_broken(index: Tensor, noise: torch.Generator) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return functional.mse_loss(model(x[index]), y[index]) * (float("nan") if calls == 15 else 1.0)
+
+    options = {"samples": SAMPLES, "settings": QUICK, "seed": 0}
+    fitted = fit(model, once_broken, lambda: float(functional.mse_loss(model(x), y)), **options)  # type: ignore[arg-type]
+    assert fitted.restarts == 1
+    assert all(torch.isfinite(tensor).all() for tensor in state(model))
+    with pytest.raises(AttackError, match=r"diverged 3 times, the last time at a rate of 1\.8e-03"):
+        fit(model, lambda index, noise: model(x[index]).mean() * float("inf"), lambda: 0.0, **options)  # type: ignore[arg-type]
