@@ -7,8 +7,9 @@ import timm
 import torch
 import torchvision
 import transformers
-from models import calibrate, images
 from torch import nn
+
+from models import calibrate, images
 
 
 def build_library_model(spec: str, shape: tuple[int, int, int]) -> nn.Module:
@@ -61,11 +62,10 @@ BUILDERS: dict[str, Callable[[str, int], nn.Module]] = {
 
 QUICK = [
     ("torchvision:resnet18", 64),
-    ("torchvision:vgg11_bn", 32),
+    ("torchvision:squeezenet1_1", 64),
     ("torchvision:mobilenet_v2", 64),
     ("torchvision:densenet121", 64),
     ("torchvision:efficientnet_b0", 64),
-    ("torchvision:swin_t", 64),
     ("torchvision:googlenet", 64),
     ("timm:vit_tiny_patch16_224", 64),
     ("timm:convnext_atto", 64),
@@ -73,12 +73,16 @@ QUICK = [
     ("timm:regnetx_002", 64),
     ("hf:vit", 64),
     ("hf:resnet", 64),
+    ("hf:swin", 64),
 ]
 """Models of `make test` and the size of their images."""
 
 SLOW = [
     *((f"torchvision:{name}", 64) for name in ("alexnet", "mnasnet0_5", "mobilenet_v3_small", "shufflenet_v2_x0_5")),
-    *((f"torchvision:{name}", 64) for name in ("squeezenet1_1", "regnet_y_400mf", "resnext50_32x4d", "convnext_tiny")),
+    *(
+        (f"torchvision:{name}", 64)
+        for name in ("vgg11_bn", "swin_t", "regnet_y_400mf", "resnext50_32x4d", "convnext_tiny")
+    ),
     *((f"torchvision:{name}", 64) for name in ("efficientnet_v2_s", "swin_v2_t", "lraspp_mobilenet_v3_large")),
     *((f"torchvision:{name}", 224) for name in ("vit_b_16", "maxvit_t")),
     ("torchvision:inception_v3", 96),
@@ -95,9 +99,6 @@ SLOW = [
         for name in ("cait_xxs24_224", "pvt_v2_b0", "xcit_nano_12_p16_224", "deit_tiny_patch16_224")
     ),
     ("timm:swin_tiny_patch4_window7_224", 224),
-    *(
-        (f"hf:{name}", 64)
-        for name in ("deit", "dinov2", "beit", "convnext", "swin", "mobilenet_v2", "segformer", "regnet")
-    ),
+    *((f"hf:{name}", 64) for name in ("deit", "dinov2", "beit", "convnext", "mobilenet_v2", "segformer", "regnet")),
 ]
 """More models, for `make test-slow`."""

@@ -1,10 +1,11 @@
 """A zoo of tiny models, each with one trait that tracing, cutting or splitting could trip over.
 
-All take images of INPUT_SHAPE in [0, 1] and have CLASSES logits; `build(name)` gives one in eval mode with random but
-fixed weights whose logits have a standard deviation near 1. ZOO maps a name to a class; NO_CUT, UNTRACEABLE and the
-other classes by themselves are models that goldcut must refuse.
+All take images of INPUT_SHAPE in [0, 1] and have CLASSES logits. ZOO maps a name to a class; `build(name)` gives such a
+model in eval mode with random but fixed weights whose logits differ from image to image, `cut_zoo(name)` its cuts. The
+classes at the end, outside ZOO, are models that goldcut must refuse.
 """
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from goldcut.cuts import CutGraph, find_cuts
 
 INPUT_SHAPE = (3, 16, 16)
 CLASSES = 10
@@ -95,7 +98,7 @@ class Functional(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.w1, self.w2 = nn.Parameter(torch.randn(8, 3, 3, 3) / 5), nn.Parameter(torch.randn(8, 8, 3, 3) / 8)
-        self.head = nn.Parameter(torch.randn(CLASSES, 512) / 20)
+        self.head = nn.Parameter(torch.randn(CLASSES, 512) / 4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(F.conv2d(x, self.w1, padding=1))
@@ -372,6 +375,12 @@ def build(name: str, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return calibrate(ZOO[name](), images(8))
+
+
+@functools.cache
+def cut_zoo(name: str) -> CutGraph:
+    """The cuts of a model of the zoo, found once for all tests that only read them."""
+    return find_cuts(build(name), INPUT_SHAPE)
 
 
 def images(count: int, shape: tuple[int, int, int] = INPUT_SHAPE, seed: int = 1) -> Tensor:

@@ -212,7 +212,8 @@ class _Desk:
         )
         made = inverse(z)
         if made.shape != (len(z), *plan.shape):
-            raise AttackError(f"{attack.name} made images of shape {tuple(made.shape)} for {(len(z), *plan.shape)}")
+            expected = (len(z), *plan.shape)
+            raise AttackError(f"{attack.name} made images of shape {tuple(made.shape)} instead of {expected}")
         if not torch.isfinite(made).all():
             raise AttackError(f"{attack.name} made values that are not finite")
         return inverse, made

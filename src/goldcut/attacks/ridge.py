@@ -60,10 +60,7 @@ class Ridge(Attack):
                 part = slice(start, start + BATCH)
                 yield regressors[part], view.training.targets(part).flatten(1)
 
-        def error(inverse: Affine) -> float:
-            return float((inverse(others).clamp(0, 1) - targets).square().mean(dtype=torch.float64))
-
-        inverse, shrink, _ = fit_ridge(batches, error)
+        inverse, shrink, _ = fit_ridge(batches, others, targets)
         inverse = Affine(*(part.to(view.device) for part in (inverse.weights, inverse.z_mean, inverse.x_mean)))
 
         def invert(z: Tensor) -> Tensor:

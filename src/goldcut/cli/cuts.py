@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import json_option, level_option, model_options
+from goldcut.cli.options import json_option, level_option, measure_option, model_options
 
 
 @click.command()
 @click.argument("model")
 @model_options
 @level_option
+@measure_option
 @json_option
 def cuts(
     model: str,
@@ -21,6 +22,7 @@ def cuts(
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     level: str,
+    measure: bool,
     as_json: bool,
 ) -> None:
     """List every place where MODEL can be cut.
@@ -35,7 +37,7 @@ def cuts(
     target = load_model(
         model, input_shape=input_shape, checkpoint=checkpoint, weights=weights, classes=classes, mean=mean, std=std
     )
-    record = list_cuts(target, level=level)
+    record = list_cuts(target, level=level, measure=measure)
     if as_json:
         click.echo(to_json(record), nl=False)
     else:

@@ -84,6 +84,7 @@ level_option = click.option(
     show_default=True,
     help="Which cuts: one a block, one a group of element-wise steps, or every one.",
 )
+measure_option = click.option("--measure", is_flag=True, help="Time both halves of every cut on this machine.")
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 memory_option = click.option(
     "--memory", type=Memory(), default="4G", show_default=True, help="Most memory for statistics or features."
@@ -102,6 +103,7 @@ scan_options = together(
         help="Which classes the statistics are taken within.",
     ),
     level_option,
+    measure_option,
 )
 attack_options = together(
     click.option("--cuts", default="all", show_default=True, metavar="NAMES|zone|all", help="Which cuts to attack."),

@@ -107,9 +107,15 @@ def find_cuts(model: nn.Module, input_shape: tuple[int, int, int]) -> CutGraph:
     names = name_nodes(stacks, blocks)
     tail = trailing_views(flow, candidates)
     output = tail[-1]
-    inner = [node for node in candidates if node not in tail and why_unusable(node, flow.nodes[0]) is None]
+    if (reason := why_unusable(output, flow.nodes[0])) is not None:
+        raise ModelError(
+            f"the model's output is no batch of logits: {reason}", "Wrap the model so that it returns them."
+        )
+    single = [node for node in candidates if node not in tail]
+    inner = [node for node in single if why_unusable(node, flow.nodes[0]) is None]
     if not inner:
-        raise no_cut(flow, names, first)
+        between = [node for node in flow.nodes[first : flow.order[tail[0]]] if isinstance(node.meta.get("val"), Tensor)]
+        raise no_cut(flow, names, between, [why_unusable(node, flow.nodes[0]) for node in single])
     names[output] = ("output", *(name for node in tail for name in names[node]))
     nodes = [*inner, output]
     levels = find_levels(nodes, stacks, blocks)
@@ -141,18 +147,26 @@ def first_weighted(module: fx.GraphModule, flow: Flow) -> fx.Node:
 
 def trailing_views(flow: Flow, candidates: list[fx.Node]) -> list[fx.Node]:
     """The last candidates, from the one after which values are only arranged anew to the logits."""
-    last = max(index for index, node in enumerate(flow.nodes) if not only_arranges(node))
-    return [node for node in candidates if flow.order[node] >= last] or candidates[-1:]
+    last = max((index for index, node in enumerate(flow.nodes) if not only_arranges(node)), default=0)
+    return [node for node in candidates if flow.order[node] >= last]
 
 
-def no_cut(flow: Flow, names: Mapping[fx.Node, tuple[str, ...]], first: int) -> ModelError:
-    """Why a model has no cut: what is alive at the place with the fewest tensors."""
-    middle = [node for node in flow.nodes[first:-1] if isinstance(node.meta.get("val"), Tensor)]
-    if not middle:
-        return ModelError(
-            "the model has one layer with weights, so nothing would be left to one of the halves", ONE_TENSOR
-        )
-    alive = min((alive_after(flow, node) for node in middle), key=len)
+def no_cut(
+    flow: Flow, names: Mapping[fx.Node, tuple[str, ...]], between: list[fx.Node], unusable: list[str | None]
+) -> ModelError:
+    """Why a model has no cut.
+
+    Args:
+        flow: The input-dependent nodes.
+        names: Their names.
+        between: The tensors after the first parameter and before the logits.
+        unusable: Of those that are alone, why they cannot be Z.
+    """
+    if not between:
+        return ModelError("the model has one layer with weights, so one half would have nothing to do", ONE_TENSOR)
+    if unusable:
+        return ModelError(f"the model has no place to cut: where one tensor is alive, {unusable[0]}", ONE_TENSOR)
+    alive = min((alive_after(flow, node) for node in between), key=len)
     return ModelError(
         f"the model has no place to cut: everywhere at least {len(alive)} tensors are alive, "
         f"at best {listed([names[node][0] for node in alive])}",

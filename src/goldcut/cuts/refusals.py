@@ -55,7 +55,7 @@ def explain_refusals(
         elif flow.order[node] < first:
             reason = INPUT_FORM
         elif node in dominators:
-            reason = why_unusable(node, flow.nodes[0]) or ""
+            reason = why_unusable(node, flow.nodes[0]) or "it is another name of a cut"
         else:
             alive = alive_after(flow, node)
             join = next(d for d in dominators if flow.order[d] > flow.order[node])

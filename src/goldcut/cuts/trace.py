@@ -62,7 +62,7 @@ def trace_model(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     if first is None:
         raise ModelError("the model has no parameters, so it has no place to cut", "Give a model with weights.")
     images = torch.zeros(2, *input_shape, device=first.device)
-    with evaluating(model), torch.no_grad(), quiet():
+    with borrowed(model), torch.no_grad(), quiet():
         program = export_model(LogitsOnly(model), images)
         if not rewrite_in_place(program.graph):
             program = program.run_decompositions({})
@@ -87,19 +87,23 @@ def check_weights(model: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Every submodule in eval mode inside, its own flag again after.
+def borrowed(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode inside; after, every module holds what it held before.
 
-    The flags are set directly: `train()` and `eval()` of some libraries do more (they merge LoRA weights).
+    The flags are set directly: `train()` and `eval()` of some libraries do more (they merge LoRA weights). Attributes
+    are put back too: a forward that keeps something (`self.last = x`) would keep a tensor without values.
     """
-    flags = [(module, module.training) for module in model.modules()]
-    for module, _ in flags:
+    held = [(module, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
+    for module, _, _ in held:
         module.training = False
     try:
         yield
     finally:
-        for module, flag in flags:
-            module.training = flag
+        for module, attributes, buffers in held:
+            vars(module).clear()
+            vars(module).update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
 
 
 @contextlib.contextmanager

@@ -39,6 +39,9 @@ class PricedCut(Cut):
         edge_flops: FLOPs of one sample in the edge half (2 x multiply-accumulate).
         cloud_flops: FLOPs of one sample in the cloud half.
         payload_bytes: Bytes of Z for one sample as fp32, without an envelope.
+        edge_seconds: Median wall clock of the edge half for one image on this machine, where it was measured.
+        cloud_seconds: The same of the cloud half.
+        edge_peak_bytes: Most bytes of activations alive at once in the edge half, where it was measured.
     """
 
     edge_params: int
@@ -46,6 +49,9 @@ class PricedCut(Cut):
     edge_flops: int
     cloud_flops: int
     payload_bytes: int
+    edge_seconds: float | None = None
+    cloud_seconds: float | None = None
+    edge_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

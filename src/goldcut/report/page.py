@@ -94,7 +94,7 @@ def render(
         sections=sections,
         figures={chart.id: chart.figure for group in sections.values() for chart in group},
         strips=strips,
-        columns=tables.cut_columns(links, attacked is not None),
+        columns=tables.cut_columns(links, attacked is not None, tables.is_measured(scan)),
         rows=tables.cut_rows(scan, attacked, shown, links),
         zones=tables.zone_rows(_with_quarter(shown, attacked)),
         disagreement=tables.disagreement(scan, shown),

@@ -62,7 +62,7 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def cut_columns(links: Sequence[Link], attacked: bool) -> tuple[Column, ...]:
+def cut_columns(links: Sequence[Link], attacked: bool, measured: bool = False) -> tuple[Column, ...]:
     """The columns of the table of cuts, behind the name."""
     times = [
         Column(
@@ -71,6 +71,11 @@ def cut_columns(links: Sequence[Link], attacked: bool) -> tuple[Column, ...]:
         )
         for link in links
     ]
+    clocks = (
+        Column("time, device", "wall clock of the edge half for one image, measured on the machine of the scan"),
+        Column("time, cloud", "the same of the cloud half"),
+        Column("peak, device", "most bytes of activations alive at once in the edge half"),
+    )
     attacks = (
         Column("recovered", "share of the pixel variance that the strongest attack recovers, with 95 % limits"),
         Column("identified", "share picked out among 20 images of the same predicted class; chance 5 %"),
@@ -91,6 +96,7 @@ def cut_columns(links: Sequence[Link], attacked: bool) -> tuple[Column, ...]:
         Column("eff. rank", "effective rank of Z"),
         Column("shape of Z", "channels × height × width, tokens × width, or length; sorted by elements"),
         *(quality if attacked else ()),
+        *(clocks if measured else ()),
         *times,
     )
 
@@ -102,6 +108,7 @@ def cut_rows(
     worst = {worst.cut: worst for worst in attack.worst} if attack else {}
     results = {(result.cut, result.attack): result for result in attack.results} if attack else {}
     best = optimal_cuts(scan, attack)
+    measured = is_measured(scan)
     rows = []
     for place, cut in enumerate(scan.cuts, 1):
         strongest = worst.get(cut.name)
@@ -116,10 +123,30 @@ def cut_rows(
                 zones=tuple(band for band in shown if cut.name in band.zone.cuts),
                 recommended=cut.name == scan.recommended,
                 optimal=cut.name in best,
-                cells=(*leak, *_price_cells(cut), *_statistic_cells(cut), *quality, *times),
+                cells=(
+                    *leak,
+                    *_price_cells(cut),
+                    *_statistic_cells(cut),
+                    *quality,
+                    *(_clock_cells(cut) if measured else ()),
+                    *times,
+                ),
             )
         )
     return tuple(rows)
+
+
+def is_measured(scan: ScanRecord) -> bool:
+    """Whether the halves were timed."""
+    return any(cut.edge_seconds is not None for cut in scan.cuts)
+
+
+def _clock_cells(cut: CutProfile) -> tuple[Cell, ...]:
+    return (
+        Cell(seconds(cut.edge_seconds), cut.edge_seconds),
+        Cell(seconds(cut.cloud_seconds), cut.cloud_seconds),
+        Cell(size(cut.edge_peak_bytes), cut.edge_peak_bytes),
+    )
 
 
 def _leak_cells(worst: Worst | None, result: AttackResult | None) -> tuple[Cell, Cell]:

@@ -14,7 +14,7 @@ from goldcut.records import AttackRecord, CutsRecord, ScanRecord
 from goldcut.report.compare import Comparison, Reading
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.folder import read_run
-from goldcut.report.quantities import MISSING, count, dimensions, known, number, percent, plural, share, size
+from goldcut.report.quantities import MISSING, count, dimensions, known, number, percent, plural, seconds, share, size
 from goldcut.report.verdict import Tone, reach_verdict
 
 STYLES: dict[Tone, str] = {"good": "bold green", "caution": "bold yellow", "bad": "bold red", "unknown": "bold"}
@@ -43,6 +43,13 @@ def print_verdict(run: Path, console: Console | None = None) -> None:
 
 def print_cuts(found: CutsRecord, console: Console | None = None) -> None:
     """Every place where a model can be cut, with its price; how many places were refused."""
+    console = console or Console()
+    console.print(_times_table(found) if any(known(cut.edge_seconds) for cut in found.cuts) else _price_table(found))
+    if found.refused:
+        console.print(Text(f"refused: {plural(len(found.refused), 'place')}; the reasons are in --json", style="dim"))
+
+
+def _price_table(found: CutsRecord) -> Table:
     table = _table(found.model.spec)
     table.add_column("cut", overflow="fold")
     table.add_column("level")
@@ -57,10 +64,26 @@ def print_cuts(found: CutsRecord, console: Console | None = None) -> None:
             f"{count(cut.edge_params)}  {percent(edge_params(cut)):>6}",
             size(cut.payload_bytes),
         )
-    console = console or Console()
-    console.print(table)
-    if found.refused:
-        console.print(Text(f"refused: {plural(len(found.refused), 'place')}; the reasons are in --json", style="dim"))
+    return table
+
+
+def _times_table(found: CutsRecord) -> Table:
+    table = _table(f"{found.model.spec}, measured on this machine for one image")
+    table.add_column("cut", overflow="fold")
+    for title in ("Z", "FLOPs", "params", "payload", "device", "cloud", "peak"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for cut in found.cuts:
+        table.add_row(
+            Text(cut.name),
+            dimensions(cut.shape).replace(" ", ""),
+            percent(edge_flops(cut)),
+            percent(edge_params(cut)),
+            size(cut.payload_bytes),
+            seconds(cut.edge_seconds),
+            seconds(cut.cloud_seconds),
+            size(cut.edge_peak_bytes),
+        )
+    return table
 
 
 def print_scan(scan: ScanRecord, console: Console | None = None) -> None:

@@ -138,7 +138,7 @@ def from_arrays(
     x: Any,
     y: Any,
     *,
-    spec: str,
+    spec: str = "python:arrays",
     part: str = "all",
     classes: Sequence[str] | None = None,
     shape: Shape | None = None,
@@ -149,7 +149,7 @@ def from_arrays(
     Args:
         x: uint8, (N, H, W) or (N, H, W, C).
         y: Integers from 0, (N,) or (N, 1).
-        spec: Where they come from, for the record.
+        spec: Where they come from, for the record; a run on "python:..." images cannot be reopened by name.
         part: Which part of it they are.
         classes: Names in label order; the numbers themselves otherwise.
         shape: (C, H, W) that the model receives; that of x when None.

@@ -43,7 +43,7 @@ def prepare_demo(out: Path, *, seed: int = 0, progress: Progress = silent) -> tu
 
 
 def _write_images(path: Path, digits: Images, *, attacker: np.ndarray, scanned: np.ndarray) -> None:
-    pixels = (digits.batch(np.arange(len(digits))) * 255).round().to(torch.uint8)[:, 0].numpy()
+    pixels = digits.pixels(np.arange(len(digits)))
     np.savez_compressed(
         path,
         x_train=pixels[attacker],

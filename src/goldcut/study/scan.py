@@ -1,6 +1,7 @@
 """From a model and labelled images to scan.json: cuts, prices, statistics, and the zones they point at."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ from jaxtyping import Int
 
 from goldcut import records
 from goldcut.cost.flops import price_cuts
+from goldcut.cost.measure import measure_cut
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.probe.labels import cluster_labels, looks_like_logits, predict
 from goldcut.probe.profile import Profile, profile_cuts
 from goldcut.progress import Progress, silent
-from goldcut.records import CutsRecord, ScanRecord
+from goldcut.records import CutsRecord, PricedCut, ScanRecord
 from goldcut.sources.factory import is_file_spec
 from goldcut.sources.images import Pack, load_images
 from goldcut.sources.models import Target, load_model
@@ -58,14 +60,33 @@ def open_sources(
     return target, load_images(data, shape=target.input_shape)
 
 
-def list_cuts(target: Target, *, level: str = "block") -> CutsRecord:
-    """Every cut of a model at a level, priced, and what is no cut.
+def list_cuts(target: Target, *, level: str = "block", measure: bool = False) -> CutsRecord:
+    """Every cut of a model at a level, priced (on request also timed on this machine), and what is no cut.
 
     Raises:
         ModelError: The model cannot be traced or has no cut.
     """
     graph = find_cuts(target.model, target.input_shape)
-    return CutsRecord(model=target.record, cuts=price_cuts(graph, graph.at_level(level)), refused=graph.refused)
+    return CutsRecord(model=target.record, cuts=_price(graph, level, measure), refused=graph.refused)
+
+
+def _price(graph: CutGraph, level: str, measure: bool) -> tuple[PricedCut, ...]:
+    """The cuts of a level with what they cost; the output has no cloud half to be timed."""
+    cuts = price_cuts(graph, graph.at_level(level))
+    if not measure:
+        return cuts
+    timed = {cut.name: measure_cut(graph, cut.name) for cut in cuts if cut.level != "output"}
+    return tuple(
+        replace(
+            cut,
+            edge_seconds=timed[cut.name].edge_seconds,
+            cloud_seconds=timed[cut.name].cloud_seconds,
+            edge_peak_bytes=timed[cut.name].edge_peak_bytes,
+        )
+        if cut.name in timed
+        else cut
+        for cut in cuts
+    )
 
 
 def scan(
@@ -75,6 +96,7 @@ def scan(
     out: Path,
     labels: str = "truth",
     level: str = "block",
+    measure: bool = False,
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
@@ -89,6 +111,7 @@ def scan(
             interrupted one goes on.
         labels: "truth", "predicted", or "clusters:K".
         level: "block", "group" or "all".
+        measure: Whether to time both halves of every cut on this machine.
         device: Where the model runs.
         memory: Most bytes for the statistics.
         seed: Deals images into jackknife folds and starts k-means.
@@ -108,7 +131,7 @@ def scan(
     clusters = _clusters(labels)
     run.make()
     graph = find_cuts(target.model, target.input_shape)
-    cuts = price_cuts(graph, graph.at_level(level))
+    cuts = _price(graph, level, measure)
     images = pack.scanned
     classes, n_classes = _labels(graph, pack, labels, clusters, device, memory, seed, progress)
     profile = profile_cuts(

@@ -101,3 +101,16 @@ def test_threat_model_and_provenance_name_what_was_granted_and_used() -> None:
     assert made["attack seeds"] == "seed 0"
     assert "attack seeds" not in dict(words.provenance(scan, None))
     assert "482 to 517 images in each of 10 classes" in words.assumptions(scan, attack)[0]
+
+
+def test_measured_times_have_columns_only_when_there_are_any():
+    scan = samples.resnet_scan()
+    timed = replace(
+        scan,
+        cuts=(replace(scan.cuts[0], edge_seconds=0.0123, cloud_seconds=0.2, edge_peak_bytes=2_000_000), *scan.cuts[1:]),
+    )
+    columns = [column.title for column in tables.cut_columns(LINKS_SHOWN, True, tables.is_measured(timed))]
+    rows = tables.cut_rows(timed, samples.resnet_attack(), (), LINKS_SHOWN)
+    assert all(len(row.cells) == len(columns) for row in rows)
+    assert "12.3" in rows[0].cells[columns.index("time, device")].text
+    assert not tables.is_measured(scan)
