@@ -65,7 +65,7 @@ def _logit(least: float) -> Callable[[Tensor], Tensor]:
     return lambda z: z.clamp(min(least, 2.0**-24), 1 - 2.0**-24).logit()
 
 
-TRANSFORMS: tuple[str, ...] = ("standardise", "clip", "log", "logit", "none")
+TRANSFORMS: tuple[str, ...] = ("standardise", "clip", "log", "logit", "centre")
 """In this order: of two that are equally good the first is taken."""
 
 
@@ -89,8 +89,6 @@ def fit_transform(name: str, z: Float[Tensor, "n ..."], kind: Kind) -> Transform
     if point is None:
         return None
     shape = [1] * z.ndim
-    if name == "none":
-        return Transform(name, point, torch.zeros(shape), torch.ones(shape))
     axis = 1 if kind in ("map", "vector") else z.ndim - 1
     over = [dim for dim in range(z.ndim) if dim != axis]
     count, total = 0, torch.zeros(z.shape[axis], dtype=torch.float64)
@@ -103,6 +101,8 @@ def fit_transform(name: str, z: Float[Tensor, "n ..."], kind: Kind) -> Transform
     for part in torch.split(z, BATCH):
         squares += (point(part).double() - mean).square().sum(over)
     std = (squares / count).sqrt().reshape(shape)
+    if name == "centre":  # one scale for all channels: their relative size may tell how much they say
+        std = std.square().mean().sqrt().expand_as(std)
     # A channel that never changes says nothing: it is left at zero instead of being blown up.
     std = torch.where(std > 1e-6 * (mean.abs() + 1e-12), std, torch.ones(()).double())
     return Transform(name, point, mean.float(), std.float(), CLIP if name == "clip" else float("inf"))

@@ -18,6 +18,8 @@ def post_hoc_zone(
 
     Not decided when a figure is missing that could change the answer: the first cut's, the class mean's,
     one without convergence from the zone on (it is only a lower bound), or one not attacked just before it.
+    Without convergence at the first cut its figure lies between what was measured and 1; where both give the
+    same zone it is decided all the same.
 
     Args:
         worst_recovered: `recovered` of the worst attack at each cut, in the order of the network; None
@@ -32,7 +34,7 @@ def post_hoc_zone(
         ('c',)
     """
     rule = NAMES.get(share, f"post_hoc_{share:g}")
-    missing = _missing(worst_recovered, class_mean_recovered, converged, names)
+    missing = _missing(worst_recovered, class_mean_recovered, names)
     if missing or class_mean_recovered is None or worst_recovered[0] is None:
         return Zone(rule=rule, decided=False, reasons=(missing,))
     level = class_mean_recovered + share * (worst_recovered[0] - class_mean_recovered)
@@ -40,11 +42,16 @@ def post_hoc_zone(
         f"the level is {level:.2f}: {share:g} of the lead of {names[0]} ({worst_recovered[0]:.2f}) over the class mean"
         f" ({class_mean_recovered:.2f})"
     )
-    above = [k for k, r in enumerate(worst_recovered) if r is not None and r > level]
-    later = range(above[-1] + 1 if above else 0, len(names))
+    start = _start(worst_recovered, level)
+    if not converged[0] and start != _start(worst_recovered, class_mean_recovered + share * (1 - class_mean_recovered)):
+        doubt = (
+            f"Not decided: the attack at the first cut, {names[0]}, had not converged, and a better one moves the level"
+        )
+        return Zone(rule=rule, decided=False, reasons=(f"{doubt}; {bar}.",))
+    later = range(start, len(names))
     measured = [k for k in later if worst_recovered[k] is not None]
     if not measured:
-        last = above[-1]
+        last = start - 1
         return Zone(rule=rule, decided=last == len(names) - 1, reasons=(_never(names, worst_recovered, last, bar),))
     first = measured[0]
     unsure = [names[k] for k in measured if not converged[k]]
@@ -65,16 +72,17 @@ def post_hoc_zone(
     return Zone(rule=rule, first=inside[0], cuts=inside, reasons=tuple(reasons))
 
 
-def _missing(
-    worst: Sequence[float | None], class_mean: float | None, converged: Sequence[bool], names: Sequence[str]
-) -> str:
+def _start(worst: Sequence[float | None], level: float) -> int:
+    """Index behind the last cut that is known to be above a level."""
+    return max((k + 1 for k, recovered in enumerate(worst) if recovered is not None and recovered > level), default=0)
+
+
+def _missing(worst: Sequence[float | None], class_mean: float | None, names: Sequence[str]) -> str:
     """Why the level itself is not known; empty when it is."""
     if not names or worst[0] is None:
         return f"Not decided: the first cut{f', {names[0]},' if names else ''} was not attacked."
     if class_mean is None:
         return "Not decided: the class mean's `recovered` is not known."
-    if not converged[0]:
-        return f"Not decided: the attack at the first cut, {names[0]}, had not converged."
     if worst[0] <= class_mean:
         return (
             f"Not decided: at the first cut, {names[0]}, the attack recovers {worst[0]:.2f}, no more than the"

@@ -41,7 +41,7 @@ def test_worked_curves(worst: list[float | None], share: float, cuts: str) -> No
     [
         ([None, 0.8, 0.3, 0.2, 0.1], 0.1, "", "first cut, a, was not attacked"),
         ([0.9, 0.8, 0.3, 0.2, 0.1], None, "", "class mean"),
-        ([0.9, 0.8, 0.3, 0.2, 0.1], 0.1, "a", "at the first cut, a, had not converged"),
+        ([0.7, 0.6, 0.5, 0.2, 0.1], 0.1, "a", "at the first cut, a, had not converged"),
         ([0.9, 0.8, 0.3, 0.2, 0.1], 0.1, "c", "attack at c had not converged"),
         ([0.9, 0.8, 0.3, 0.2, 0.1], 0.1, "d", "attack at d had not converged"),
         ([0.9, 0.8, None, 0.2, 0.1], 0.1, "", "c was not attacked"),
@@ -83,3 +83,10 @@ def test_the_quarter_zone_lies_inside_the_half_zone_and_the_definition_holds(
     lead = worst[0] - class_mean
     holds = [all(r <= class_mean + 0.5 * lead for r in worst[k:]) for k in range(4)]
     assert half.first == next((NAMES[k] for k in range(4) if holds[k]), None)
+
+
+def test_a_first_cut_still_improving_decides_where_a_perfect_one_would_say_the_same() -> None:
+    worst = [0.9, 0.8, 0.3, 0.2, 0.1]
+    sure, unsure = (post_hoc_zone(worst, 0.1, [flat, True, True, True, True], NAMES) for flat in (True, False))
+    assert unsure.decided
+    assert unsure.cuts == sure.cuts == ("c", "d")
