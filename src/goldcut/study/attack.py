@@ -88,7 +88,7 @@ def attack(
     suite = choose_attacks(attacks, effort) if isinstance(attacks, str) else tuple(attacks)
     parts = divide_parts(target, pack, aux, victims, seed)
     draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
-    graph = find_cuts(target.model, target.input_shape)
+    graph = find_cuts(target.model.to(device), target.input_shape)
     leakage = attack_cuts(
         graph,
         [graph.cut(name) for name in chosen],

@@ -69,7 +69,7 @@ def make_plan(
     Raises:
         GoldcutError: What the audit itself would refuse at once.
     """
-    graph = find_cuts(target.model, target.input_shape)
+    graph = find_cuts(target.model.to(device), target.input_shape)
     cuts = graph.at_level(level)
     suite = choose_attacks(attacks, effort)
     parts = divide_parts(target, pack, aux, victims, seed)

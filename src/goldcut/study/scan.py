@@ -130,7 +130,7 @@ def scan(
         return done
     clusters = _clusters(labels)
     run.make()
-    graph = find_cuts(target.model, target.input_shape)
+    graph = find_cuts(target.model.to(device), target.input_shape)
     cuts = _price(graph, level, measure)
     images = pack.scanned
     classes, n_classes = _labels(graph, pack, labels, clusters, device, memory, seed, progress)
