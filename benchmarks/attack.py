@@ -1,6 +1,8 @@
 """Eight cuts attacked together against eight separate runs that cache features too: wall clock and selection MSE.
 
-    .venv/bin/python benchmarks/attack.py [--size S] [--steps 60] [--repeats 3] [--images 2000]
+    python -m benchmarks.attack [--sizes S M] [--steps 100] [--repeats 3] [--images 2000]
+
+One JSON line a size.
 
 Both sides are the public attack_cuts with the same seeds, so they make the same inverses; the separate
 runs train one after the other with all threads inside the operators, as a loop over cuts would.
@@ -9,10 +11,12 @@ of a step does not depend on them.
 """
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -49,7 +53,7 @@ def build_graph() -> CutGraph:
     """A ResNet-20 with random weights, and its cuts."""
     torch.manual_seed(0)
     widths = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
-    blocks = [Block(a, b, 1 if a == b else 2) for a, b in zip(widths, widths[1:], strict=False)]
+    blocks = [Block(a, b, 1 if a == b else 2) for a, b in pairwise(widths)]
     stem = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1), nn.ReLU())
     model = nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
     return find_cuts(model.eval(), SHAPE)
@@ -63,7 +67,9 @@ def build_parts(images: int) -> Parts:
     return divide(from_arrays(x, np.arange(len(x)) % 10, spec="random"), None, victims=200, seed=0)
 
 
-def measure(graph: CutGraph, parts: Parts, names: list[str], attack: Decoder, workers: int) -> tuple[float, list[AttackResult]]:
+def measure(
+    graph: CutGraph, parts: Parts, names: list[str], attack: Decoder, workers: int
+) -> tuple[float, list[AttackResult]]:
     """Seconds of one call, and its results."""
     started = monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,36 +80,49 @@ def measure(graph: CutGraph, parts: Parts, names: list[str], attack: Decoder, wo
     return monotonic() - started, list(leakage.results)
 
 
+def compare(graph: CutGraph, parts: Parts, attack: Decoder, repeats: int) -> dict[str, object]:
+    """Both sides in turn, and the median of their ratios."""
+    names = [cut.name for cut in graph.at_level("block")][:8]
+    threads = torch.get_num_threads()
+    turns: list[dict[str, float]] = []
+    for _ in range(repeats):
+        together, results = measure(graph, parts, names, attack, threads)
+        separate = [measure(graph, parts, [name], attack, 1) for name in names]
+        alone = sum(seconds for seconds, _ in separate)
+        gaps = [
+            abs(one.selection_mse / other[0].selection_mse - 1)
+            for one, (_, other) in zip(results, separate, strict=True)
+        ]
+        turns.append({"together": together, "separate": alone, "ratio": together / alone, "mse_gap": max(gaps)})
+    return {
+        "benchmark": "attack",
+        "attack": attack.name,
+        "cuts": names,
+        "steps": attack.settings.max_steps,
+        "images": len(parts.training),
+        "threads": threads,
+        "seconds_together": round(statistics.median(turn["together"] for turn in turns), 1),
+        "seconds_separate": round(statistics.median(turn["separate"] for turn in turns), 1),
+        "ratio": round(statistics.median(turn["ratio"] for turn in turns), 3),
+        "largest_difference_of_selection_mse": max(turn["mse_gap"] for turn in turns),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=("S", "M"), default="S")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--sizes", nargs="+", choices=("S", "M"), default=["S", "M"])
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--images", type=int, default=2000)
     given = parser.parse_args()
     graph, parts = build_graph(), build_parts(given.images)
-    names = [cut.name for cut in graph.at_level("block")][:8]
-    attack = ATTACKS[f"decoder-{given.size}"]
-    assert isinstance(attack, Decoder)
-    attack = replace(attack, settings=replace(attack.settings, max_steps=given.steps, round_steps=max(1, given.steps // 5)))
-    threads = torch.get_num_threads()
-    ratios = []
-    for repeat in range(given.repeats):
-        together, results = measure(graph, parts, names, attack, threads)
-        separate = [measure(graph, parts, [name], attack, 1) for name in names]
-        alone = sum(seconds for seconds, _ in separate)
-        ratios.append(together / alone)
-        gap = max(
-            abs(one.selection_mse / other[0].selection_mse - 1) for one, (_, other) in zip(results, separate, strict=True)
-        )
-        load = os.getloadavg()[0]
-        print(
-            f"{repeat}: {len(names)} cuts together {together:.1f} s, one by one {alone:.1f} s, ratio {ratios[-1]:.2f}, "
-            f"largest difference of selection MSE {gap:.1e}, load {load:.1f}",
-            flush=True,
-        )
-    print(f"decoder-{given.size}, {threads} threads: median ratio {statistics.median(ratios):.2f}")
+    for size in given.sizes:
+        attack = ATTACKS[f"decoder-{size}"]
+        assert isinstance(attack, Decoder)
+        settings = replace(attack.settings, max_steps=given.steps, round_steps=max(1, given.steps // 5))
+        print(json.dumps(compare(graph, parts, replace(attack, settings=settings), given.repeats)), flush=True)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ class View:
     Attributes:
         training: To learn from.
         selection: To choose by; disjoint from training.
+        mirrored: The training sample followed by the same images mirrored left to right, each with its own Z;
+            None where Z is so large that more images add nothing.
         kind: What the axes of Z mean to the attacker: "map" (C, H, W), "tokens" (T, D) or "vector" (D,).
         query: The edge half as a function, without gradients; None when it cannot be asked any more.
         device: Where to compute.
@@ -65,6 +67,7 @@ class View:
     training: Sample
     selection: Sample
     kind: Kind
+    mirrored: Sample | None = None
     query: Query | None = None
     device: str = "cpu"
 

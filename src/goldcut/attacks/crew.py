@@ -1,4 +1,4 @@
-"""Independent pieces of work in parallel threads, one computing thread each.
+"""Independent pieces of work in parallel threads that share the computing threads evenly.
 
 Small convolutions gain little from a second thread inside an operator, and much from a second training
 beside the first: PyTorch holds no lock while it computes. Each training has its own generators, so
@@ -24,7 +24,7 @@ def run_together(work: Sequence[Callable[[Progress], None]], *, workers: int, pr
     Args:
         work: Pieces, the longest first; each is given a progress that it has to call now and then, because
             that is where it learns that it should stop.
-        workers: Threads.
+        workers: Threads; as many as PyTorch has give each one computing thread.
         progress: Told one call at a time.
     """
     stop, turn = threading.Event(), threading.Lock()
@@ -36,7 +36,7 @@ def run_together(work: Sequence[Callable[[Progress], None]], *, workers: int, pr
             progress(task, done, total)
 
     threads = torch.get_num_threads()
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),)) as pool:
         try:
             waiting = {pool.submit(piece, tell) for piece in work}
             while waiting:

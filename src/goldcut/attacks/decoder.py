@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from goldcut.attacks.base import Attack, Inverse, View, selection_error
+from goldcut.attacks.mirror import choose_training
 from goldcut.attacks.transforms import choose_transform
 from goldcut.fitting.loop import Settings, fit
 from goldcut.networks.decoders import SIZES, build_decoder
 from goldcut.progress import Progress, silent
 
-CAPS: dict[str, float] = {"small": 0.6, "standard": 1.0, "large": 4.0}
+CAPS: dict[str, float] = {"small": 0.5, "standard": 1.0, "large": 4.0}
 """Share of the steps that a training may take at most; what counts as flat is the same for all."""
 
 
@@ -48,15 +49,17 @@ class Decoder(Attack):
             image: Tensor = decoder(transform(z))
             return image
 
+        sample = choose_training(view, transform, seed=seed)
+
         def loss(index: Tensor, noise: torch.Generator) -> Tensor:
-            made = invert(view.training.representations(index, view.device))
-            return functional.mse_loss(made, view.training.targets(index, view.device))
+            made = invert(sample.representations(index, view.device))
+            return functional.mse_loss(made, sample.targets(index, view.device))
 
         fitted = fit(
             decoder,
             loss,
             lambda: selection_error(view, invert),
-            samples=len(view.training),
+            samples=len(sample),
             settings=self.settings,
             seed=seed,
             task=self.name,
@@ -69,7 +72,7 @@ class Decoder(Attack):
             converged=fitted.converged,
             steps=fitted.steps,
             transform=transform.name,
-            settings={"size": self.size, **asdict(SIZES[self.size]), **asdict(self.settings)},
+            settings={**asdict(self), "network": asdict(SIZES[self.size]), "mirrored": sample is view.mirrored},
             note=f"started anew {fitted.restarts} times at a lower rate" if fitted.restarts else "",
             device=view.device,
         )

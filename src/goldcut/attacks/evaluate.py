@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goldcut.attacks.base import Attack, Inverse, Query, Sample, View
+from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.crew import run_together
-from goldcut.attacks.features import Features, bytes_of, group_cuts, read_features, read_pixels, storage
+from goldcut.attacks.features import group_cuts, storage
 from goldcut.attacks.finished import Finished
-from goldcut.attacks.layout import Layout, lay_out
 from goldcut.attacks.leakage import Leakage, Pictures
 from goldcut.attacks.plan import (
     CLASS_MEAN,
@@ -31,12 +30,13 @@ from goldcut.attacks.plan import (
     read_finished,
     summarise,
 )
+from goldcut.attacks.reading import Group, read_group
 from goldcut.attacks.scoring import Judge, mean_of
-from goldcut.cuts import CutGraph, read_cuts
+from goldcut.cuts import CutGraph
 from goldcut.errors import AttackError, GoldcutError
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackResult, Cut, Failure, Scores
-from goldcut.sources.images import Images, Parts
+from goldcut.sources.images import Parts
 
 LEAST_TRAINING = 200
 """Training images below which an attack says more about its lack of images than about the cut."""
@@ -66,7 +66,7 @@ def attack_cuts(
 ) -> Leakage:
     """Attack cuts together and score every attack on the victims once.
 
-    Results do not depend on which other cuts or attacks are in the call, nor on `workers`.
+    Results do not depend on which other cuts or attacks are in the call, nor, up to rounding, on `workers`.
 
     Args:
         graph: From find_cuts; its model is on `device`.
@@ -95,7 +95,8 @@ def attack_cuts(
         )
     check_names(attacks)
     finished = Finished(folder, repr((run, seed, logits, hash_parts(parts))))
-    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress)
+    places = {cut.name: place for place, cut in enumerate(graph.cuts)}
+    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress, places)
     ledger = Ledger()
     missing = read_finished(plan, ledger)
     judge = Judge(parts.victims, plan.shape, mean_of(parts.training), parts.auxiliary_same_data, seed)
@@ -107,8 +108,8 @@ def attack_cuts(
         if report is not None:
             report(summarise(plan, ledger, ceiling, pictures))
 
-    for group in group_cuts([cut for cut in cuts if missing[cut.name]], plan.images, budget):
-        on_disk = len(group) == 1 and bytes_of(group[0], plan.images) > budget
+    for group in group_cuts([cut for cut in cuts if missing[cut.name]], plan.bytes_of, budget):
+        on_disk = len(group) == 1 and plan.bytes_of(group[0]) > budget
         desk = _Desk(plan, ledger, judge, tell)
         desk.attack_group(graph, group, missing, storage(folder if on_disk else None), count)
     return summarise(plan, ledger, ceiling, pictures)
@@ -132,49 +133,24 @@ class _Desk:
         workers: int,
     ) -> None:
         """Read Z of the group in one pass and carry out what is missing."""
-        plan, started = self.plan, monotonic()
-        layouts = {cut.name: lay_out(cut, graph.cuts) for cut in group}
-
-        def read(images: Images, task: str) -> Features:
-            return read_features(
-                graph, images, layouts, make, logits=plan.logits, device=plan.device, task=task, progress=plan.progress
-            )
-
-        training = read(plan.parts.training, "Z of the attacker's images")
-        selection = read(plan.parts.selection, "Z of the selection images")
-        victims = read(plan.parts.victims, "Z of the victims")
-        share = (monotonic() - started) / len(group)
-        own, other = read_pixels(plan.parts.training, plan.shape), read_pixels(plan.parts.selection, plan.shape)
-        judge = self._judge_of(own, training, victims)
+        read = read_group(graph, self.plan, group, make)
+        judge = self._judge_of(read)
         self._score_constants(judge)
         work: list[Callable[[Progress], None]] = []
-        for attack in (*reversed(plan.attacks), None):  # what comes last in a set takes longest: it is begun first
-            for cut in group:
-                if attack not in missing[cut.name]:
-                    continue
-                broken = sum(part.broken[cut.name] for part in (training, selection, victims))
-                if broken:
-                    self._fail(cut, attack, f"Z is not finite for {broken} of {plan.images} images at this cut")
-                    continue
-                layout = layouts[cut.name]
-                view = View(
-                    training=Sample(own, training.z[cut.name], training.labels),
-                    selection=Sample(other, selection.z[cut.name], selection.labels),
-                    kind=layout.kind,
-                    query=_query(graph, cut, layout),
-                    device=plan.device,
-                )
-                work.append(self._piece(cut, attack, view, victims.z[cut.name], judge, share))
-        run_together(work, workers=workers, progress=plan.progress)
+        for attack in (*reversed(self.plan.attacks), None):  # what comes last in a set takes longest: it begins
+            for cut in (one for one in group if attack in missing[one.name]):
+                if broken := read.broken[cut.name]:
+                    self._fail(cut, attack, f"Z is not finite for {broken} images at this cut")
+                else:
+                    work.append(self._piece(cut, attack, read, judge))
+        run_together(work, workers=workers, progress=self.plan.progress)
 
-    def _judge_of(self, own: Tensor, training: Features, victims: Features) -> Judge:
+    def _judge_of(self, read: Group) -> Judge:
         """The judge with the labels that this pass predicted."""
-        if training.labels is None or victims.labels is None:
+        own = next(iter(read.views.values())).training
+        if own.labels is None or read.labels is None:
             return self.judge
-        sample = Sample(own, torch.empty(len(own), 0), training.labels)
-        return self.judge.with_labels(
-            victims.labels, class_mean_images(sample, self.judge.small_mean[0], victims.labels)
-        )
+        return self.judge.with_labels(read.labels, class_mean_images(own, self.judge.small_mean[0], read.labels))
 
     def _score_constants(self, judge: Judge) -> None:
         constants = {MEAN_IMAGE: judge.small_mean.expand_as(judge.victims), CLASS_MEAN: judge.class_means}
@@ -184,10 +160,9 @@ class _Desk:
                 self.plan.finished.write(name, self.plan.finished.key(name), scores, _as_pictures(made))
                 self.ledger.constants[name] = scores
 
-    def _piece(
-        self, cut: Cut, attack: Attack | None, view: View, z: Tensor, judge: Judge, share: float
-    ) -> Callable[[Progress], None]:
+    def _piece(self, cut: Cut, attack: Attack | None, read: Group, judge: Judge) -> Callable[[Progress], None]:
         """One attack, or the nearest neighbour, at one cut, as a piece of work."""
+        view, z = read.views[cut.name], read.z[cut.name]
         if attack is None:
             return lambda _: self._file_nearest(cut, judge, nearest_images(view.training, z, view.device))
 
@@ -198,7 +173,7 @@ class _Desk:
             except Exception as error:  # whatever one attack does wrong stops no other
                 self._fail(cut, attack, _reason(error))
             else:
-                self._file(cut, attack, judge, inverse, made, share + monotonic() - started)
+                self._file(cut, attack, judge, inverse, made, read.seconds + monotonic() - started)
 
         return carry_out
 
@@ -251,15 +226,6 @@ class _Desk:
             with self.ledger.lock:
                 self.ledger.failures[cut.name, attack.name] = Failure(cut=cut.name, attack=attack.name, reason=reason)
             self.tell()
-
-
-def _query(graph: CutGraph, cut: Cut, layout: Layout) -> Query:
-    def query(images: Tensor) -> Tensor:
-        seen: list[Tensor] = []
-        read_cuts(graph, images, [cut.name], lambda _, z: seen.append(layout(z).float()))
-        return seen[0]
-
-    return query
 
 
 def _reason(error: Exception) -> str:

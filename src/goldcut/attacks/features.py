@@ -23,7 +23,6 @@ LARGEST = 64
 """Longest side in pixels at which attacks work; larger images are averaged down to it."""
 
 _BATCH = 128
-_FLOAT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,29 +40,24 @@ class Features:
     broken: Mapping[str, int]
 
 
-def group_cuts(cuts: Sequence[Cut], images: int, memory_bytes: int) -> list[tuple[Cut, ...]]:
+def group_cuts(cuts: Sequence[Cut], bytes_of: Callable[[Cut], int], memory_bytes: int) -> list[tuple[Cut, ...]]:
     """Cuts in order, as many together as have their Z in memory; a cut that is too large alone is alone.
 
     Args:
         cuts: In order.
-        images: Number of images of all parts.
+        bytes_of: Bytes of all Z of a cut.
         memory_bytes: For Z of a group, as float32.
     """
     groups: list[list[Cut]] = []
     free = 0
     for cut in cuts:
-        needed = bytes_of(cut, images)
+        needed = bytes_of(cut)
         if not groups or needed > free:
             groups.append([])
             free = memory_bytes
         groups[-1].append(cut)
         free -= needed
     return [tuple(group) for group in groups]
-
-
-def bytes_of(cut: Cut, images: int) -> int:
-    """Bytes of Z of so many images as float32."""
-    return images * cut.elements * _FLOAT
 
 
 def storage(folder: Path | None) -> Callable[[tuple[int, ...]], Tensor]:
@@ -86,8 +80,9 @@ def read_features(
     graph: CutGraph,
     images: Images,
     layouts: Mapping[str, Layout],
-    make: Callable[[tuple[int, ...]], Tensor],
+    into: Mapping[str, Float[Tensor, "n ..."]],
     *,
+    mirror: bool = False,
     logits: bool,
     device: str,
     task: str,
@@ -99,14 +94,14 @@ def read_features(
         graph: From find_cuts; its model is on the device.
         images: One part.
         layouts: By cut name, the arrangement to store.
-        make: Makes the arrays.
+        into: By cut name, where to write Z.
+        mirror: Whether the images are mirrored left to right first.
         logits: Whether the output is logits, whose largest is the predicted label.
         device: Where the model is.
         task: Name for the progress.
         progress: Told the images.
     """
     names = list(layouts)
-    z = {name: make((len(images), *layouts[name].shape)) for name in names}
     labels = np.empty(len(images), dtype=np.int64)
     broken = dict.fromkeys(names, 0)
     for start in range(0, len(images), _BATCH):
@@ -115,14 +110,14 @@ def read_features(
         def visit(name: str, value: Tensor, part: slice = part) -> None:
             value = layouts[name](value).float().cpu()
             broken[name] += int((~torch.isfinite(value).flatten(1).all(dim=1)).sum())
-            z[name][part] = value
+            into[name][part] = value
 
         batch = images.batch(np.arange(part.start, part.stop)).to(device)
-        output = read_cuts(graph, batch, names, visit)
+        output = read_cuts(graph, batch.flip(3) if mirror else batch, names, visit)
         if logits:
             labels[part] = output.flatten(1).argmax(dim=1).cpu().numpy()
         progress(task, part.stop, len(images))
-    return Features(z, labels if logits else None, broken)
+    return Features(into, labels if logits else None, broken)
 
 
 def attack_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from goldcut.attacks.base import BATCH, Attack, Inverse, Sample, View, selection_error
 from goldcut.attacks.linear import Affine, fit_ridge, principal_axes
+from goldcut.attacks.mirror import choose_training
 from goldcut.attacks.transforms import choose_transform
 from goldcut.progress import Progress, silent
 
@@ -51,14 +52,15 @@ class Ridge(Attack):
             parts = (slice(start, start + BATCH) for start in range(0, len(sample), BATCH))
             return torch.cat([reduce(sample.representations(part, view.device)).cpu() for part in parts])
 
-        regressors, others = reduced(view.training), reduced(view.selection)
+        own = choose_training(view, transform, seed=seed)
+        regressors, others = reduced(own), reduced(view.selection)
         targets = view.selection.targets(slice(None)).flatten(1)
         progress(self.name, 3, 4)
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for start in range(0, len(regressors), BATCH):
                 part = slice(start, start + BATCH)
-                yield regressors[part], view.training.targets(part).flatten(1)
+                yield regressors[part], own.targets(part).flatten(1)
 
         inverse, shrink, _ = fit_ridge(batches, others, targets)
         inverse = Affine(*(part.to(view.device) for part in (inverse.weights, inverse.z_mean, inverse.x_mean)))
@@ -72,6 +74,6 @@ class Ridge(Attack):
             selection_mse=selection_error(view, invert),
             converged=True,
             transform=transform.name,
-            settings=asdict(self) | {"lambda": shrink},
+            settings=asdict(self) | {"lambda": shrink, "mirrored": own is view.mirrored},
             device=view.device,
         )

@@ -39,9 +39,9 @@ class Judge:
     same_data: bool
     seed: int
     labels: Int[np.ndarray, " n"] | None = None
-    class_means: Float[Tensor, "n c h w"] | None = None
+    class_means: Float[Tensor, "n c h_small w_small"] | None = None
 
-    def with_labels(self, labels: Int[np.ndarray, " n"], class_means: Float[Tensor, "n c h w"]) -> "Judge":
+    def with_labels(self, labels: Int[np.ndarray, " n"], class_means: Float[Tensor, "n c h_small w_small"]) -> "Judge":
         """The same judge, told what the model predicts for the victims."""
         return replace(self, labels=labels, class_means=class_means)
 

@@ -1,7 +1,5 @@
 """The attacks by name, the sets of them, and what an effort takes from a set."""
 
-from dataclasses import replace
-
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.ridge import Ridge
@@ -13,7 +11,7 @@ ATTACKS: dict[str, Attack] = {
     for attack in (
         Ridge(),
         Decoder("S", Settings(max_steps=8000)),
-        Decoder("M", replace(Settings(), max_steps=5000)),
+        Decoder("M", Settings(max_steps=5000)),
     )
 }
 """Every attack by its name; pass your own Attack to attack_cuts for others."""

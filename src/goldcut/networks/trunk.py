@@ -79,7 +79,7 @@ class Trunk(nn.Module):
         self.steps = nn.ModuleList(nn.Conv2d(self.widths[rung], self.widths[rung + 1], 1) for rung in range(2))
         self.paint = nn.Conv2d(width, 4 * image_shape[0], 3, padding=1)
 
-    def forward(self, entries: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b channels height width"]:
+    def forward(self, entries: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b channels height width"]:
         """Images in (0, 1) from one entry per rung, coarse to fine."""
         hidden = self.rungs[0](entries[0] + self.position)
         for rung in (1, 2):

@@ -50,7 +50,7 @@ class Profile:
 def profile_cuts(
     graph: CutGraph,
     images: Images,
-    labels: Int[ndarray, " n"],
+    labels: ndarray,
     cuts: Sequence[PricedCut],
     *,
     n_classes: int,

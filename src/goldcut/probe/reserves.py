@@ -15,7 +15,7 @@ ENOUGH = 20
 """Images per class from which the bias of R_c^2, a factor 1 - 1/n, is at most 5 %."""
 
 
-def check_labels(labels: Int[ndarray, " n"], images: int, n_classes: int) -> None:
+def check_labels(labels: ndarray, images: int, n_classes: int) -> None:
     """Refuse labels from which no class radius follows.
 
     Raises:

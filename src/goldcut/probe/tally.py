@@ -73,7 +73,7 @@ class Plan:
                 label=int(labels[low]),
                 rows=slice(low, high),
                 folds=torch.from_numpy(self.folds[start + low : start + high]),
-                last=following == len(self) or self.labels[following] != labels[low],
+                last=bool(following == len(self) or self.labels[following] != labels[low]),
             )
 
 

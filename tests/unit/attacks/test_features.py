@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from goldcut.attacks.features import (
     attack_shape,
-    bytes_of,
     enlarge,
     group_cuts,
     read_features,
@@ -27,21 +26,24 @@ from goldcut.records import Cut
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(100, 4000))
 def test_groups_keep_the_order_and_fit_unless_a_cut_is_alone(elements: list[int], memory: int):
     cuts = [Cut(name=f"c{k}", shape=(d,), kind="vector", elements=d, level="all") for k, d in enumerate(elements)]
-    groups = group_cuts(cuts, 10, memory)
+    groups = group_cuts(cuts, lambda cut: 40 * cut.elements, memory)
     assert [cut for group in groups for cut in group] == cuts
-    assert all(sum(bytes_of(cut, 10) for cut in group) <= memory or len(group) == 1 for group in groups)
+    assert all(sum(40 * cut.elements for cut in group) <= memory or len(group) == 1 for group in groups)
 
 
+@pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("on_disk", [False, True])
-def test_features_are_what_the_network_computes(on_disk: bool, tmp_path: Path, net, parts):
+def test_features_are_what_the_network_computes(on_disk: bool, mirror: bool, tmp_path: Path, net, parts):
     graph = find_cuts(net, (1, 12, 12))
     names = [graph.cut(name).name for name in ("shallow", "deep", "output")]
     layouts = {name: lay_out(graph.cut(name), graph.cuts) for name in names}
+    make = storage(tmp_path if on_disk else None)
     read = read_features(
         graph,
         parts.training,
         layouts,
-        storage(tmp_path if on_disk else None),
+        {name: make((len(parts.training), *layouts[name].shape)) for name in names},
+        mirror=mirror,
         logits=True,
         device="cpu",
         task="Z",
@@ -49,6 +51,7 @@ def test_features_are_what_the_network_computes(on_disk: bool, tmp_path: Path, n
     )
     with torch.no_grad():
         images = parts.training.batch(np.arange(len(parts.training)))
+        images = images.flip(3) if mirror else images
         shallow = net.shallow(images)
         torch.testing.assert_close(read.z[names[0]], shallow)
         torch.testing.assert_close(read.z[names[1]], net.deep(shallow))

@@ -41,7 +41,7 @@ EXPECTED = (
 def test_layout(place: int, expected: Layout):
     layout = lay_out(CUTS[place], CUTS)
     assert layout == expected
-    z = torch.arange(2 * CUTS[place].elements).reshape(2, *CUTS[place].shape)
+    z = torch.arange(2.0 * CUTS[place].elements).reshape(2, *CUTS[place].shape)
     assert layout(z).shape == (2, *layout.shape)
     assert sorted(layout(z).flatten().tolist()) == z.flatten().tolist()
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models
-from goldcut.cost import price_cuts
+from goldcut.cost.flops import price_cuts
 from goldcut.cuts import find_cuts, split_at
 from library import build_library_model
 

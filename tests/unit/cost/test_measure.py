@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models
-from goldcut.cost import measure_cut
+from goldcut.cost.measure import measure_cut
 from goldcut.cuts import split_at
 from goldcut.errors import ModelError
 
