@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldcut.cost.link import LINKS, Link, transfer_seconds
-from goldcut.cost.link import parse_link
+from goldcut.cost.link import LINKS, Link, parse_link, transfer_seconds
 from goldcut.errors import DataError
 
 
