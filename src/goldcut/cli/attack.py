@@ -4,55 +4,22 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import (
-    attack_options,
-    device_option,
-    json_option,
-    memory_option,
-    progress_bars,
-    seed_option,
-)
+from goldcut.cli.options import Flags, attack_options, json_option, progress_bars, run_options
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 @attack_options
-@device_option
-@memory_option
-@seed_option
+@run_options
 @json_option
-def attack(
-    run: Path,
-    cuts: str,
-    attacks: str,
-    effort: str,
-    aux: str | None,
-    aux_seen: str,
-    victims: int,
-    device: str,
-    memory: int,
-    seed: int,
-    as_json: bool,
-) -> None:
+def attack(run: Path, attack_flags: Flags, run_flags: Flags, as_json: bool) -> None:
     """Attack the cuts of RUN, a folder that `goldcut scan` has made."""
     from goldcut.records import to_json
     from goldcut.report.terminal import print_attack
     from goldcut.study.attack import attack_run
 
     with progress_bars() as progress:
-        record = attack_run(
-            run,
-            cuts=cuts,
-            attacks=attacks,
-            effort=effort,
-            aux=aux,
-            aux_seen=aux_seen,
-            victims=victims,
-            device=device,
-            memory=memory,
-            seed=seed,
-            progress=progress,
-        )
+        record = attack_run(run, **attack_flags, **run_flags, progress=progress)
     if as_json:
         click.echo(to_json(record), nl=False)
     else:

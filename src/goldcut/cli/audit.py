@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from goldcut.cli.options import (
+    Flags,
     attack_options,
-    device_option,
+    cut_options,
     json_option,
-    memory_option,
+    labels_option,
     model_options,
     out_option,
     progress_bars,
-    scan_options,
-    seed_option,
+    run_options,
 )
 
 
@@ -22,11 +22,10 @@ from goldcut.cli.options import (
 @click.argument("data")
 @out_option
 @model_options
-@scan_options
+@labels_option
+@cut_options
 @attack_options
-@device_option
-@memory_option
-@seed_option
+@run_options
 @json_option
 @click.option("--fail-if", metavar="CONDITION", help='Exit with 3 when it may hold, e.g. "recovered > 0.2".')
 @click.option("--cut", default="recommended", show_default=True, help="The cut that --fail-if is about.")
@@ -37,24 +36,11 @@ def audit(
     model: str,
     data: str,
     out: Path,
-    input_shape: tuple[int, int, int] | None,
-    checkpoint: Path | None,
-    weights: str | None,
-    classes: int | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
+    model_flags: Flags,
     labels: str,
-    level: str,
-    measure: bool,
-    cuts: str,
-    attacks: str,
-    effort: str,
-    aux: str | None,
-    aux_seen: str,
-    victims: int,
-    device: str,
-    memory: int,
-    seed: int,
+    cut_flags: Flags,
+    attack_flags: Flags,
+    run_flags: Flags,
     as_json: bool,
     fail_if: str | None,
     cut: str,
@@ -67,65 +53,30 @@ def audit(
     from goldcut.records import to_json
     from goldcut.report.page import write_report
     from goldcut.report.terminal import print_attack, print_scan, print_verdict
-    from goldcut.study.attack import attack as run_attack
+    from goldcut.study.attack import attack
     from goldcut.study.gate import judge, parse_gate
     from goldcut.study.plan import make_plan
-    from goldcut.study.scan import open_sources
-    from goldcut.study.scan import scan as run_scan
+    from goldcut.study.scan import open_sources, scan
 
     gate = parse_gate(fail_if) if fail_if else None
     with progress_bars() as progress:
-        target, pack = open_sources(
-            model,
-            data,
-            input_shape=input_shape,
-            checkpoint=checkpoint,
-            weights=weights,
-            classes=classes,
-            mean=mean,
-            std=std,
-        )
+        target, pack = open_sources(model, data, **model_flags)
         if dry_run:
             plan = make_plan(
                 target,
                 pack,
-                level=level,
-                attacks=attacks,
-                effort=effort,
-                aux=aux,
-                victims=victims,
-                device=device,
-                seed=seed,
+                level=cut_flags["level"],
+                attacks=attack_flags["attacks"],
+                effort=attack_flags["effort"],
+                aux=attack_flags["aux"],
+                victims=attack_flags["victims"],
+                device=run_flags["device"],
+                seed=run_flags["seed"],
             )
         else:
-            scanned = run_scan(
-                target,
-                pack,
-                out=out,
-                labels=labels,
-                level=level,
-                measure=measure,
-                device=device,
-                memory=memory,
-                seed=seed,
-                progress=progress,
-            )
+            scanned = scan(target, pack, out=out, labels=labels, **cut_flags, **run_flags, progress=progress)
             write_report(out)
-            attacked = run_attack(
-                target,
-                pack,
-                out=out,
-                cuts=cuts,
-                attacks=attacks,
-                effort=effort,
-                aux=aux,
-                aux_seen=aux_seen,
-                victims=victims,
-                device=device,
-                memory=memory,
-                seed=seed,
-                progress=progress,
-            )
+            attacked = attack(target, pack, out=out, **attack_flags, **run_flags, progress=progress)
             page = write_report(out)
     if dry_run:
         for step in plan.steps:

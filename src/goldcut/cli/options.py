@@ -1,6 +1,7 @@
 """The flags that several commands share, and what their text means."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from goldcut.progress import Progress
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Flags = dict[str, Any]
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -58,72 +60,89 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value!r} are no numbers; give one per channel, such as 0.5,0.5,0.5", param, ctx)
 
 
-def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, shown in the order given."""
+def bundle(name: str, **options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator; the command receives them as one dict argument called `name`."""
 
     def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
+        @functools.wraps(command)
+        def bundled(*args: Any, **values: Any) -> Any:
+            values[name] = {key: values.pop(key) for key in options}
+            return command(*args, **values)
+
+        for option in reversed(options.values()):
+            bundled = option(bundled)  # type: ignore[arg-type, assignment]
+        return bundled  # type: ignore[return-value]
 
     return decorate
 
 
-model_options = together(
-    click.option("--input", "input_shape", type=Shape(), help="Size of the images that the model receives."),
-    click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights: safetensors, or .pt/.pth/.th."),
-    click.option("--weights", metavar="NAME", help="A library's pretrained weights."),
-    click.option("--classes", type=click.IntRange(min=2), help="Number of classes of the model."),
-    click.option("--mean", type=Numbers(), help="Normalisation inside the model; default: the library's, or none."),
-    click.option("--std", type=Numbers(), help="Its divisor per channel."),
-)
-level_option = click.option(
-    "--level",
-    type=click.Choice(["block", "group", "all"]),
-    default="block",
-    show_default=True,
-    help="Which cuts: one a block, one a group of element-wise steps, or every one.",
-)
-measure_option = click.option("--measure", is_flag=True, help="Time both halves of every cut on this machine.")
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-memory_option = click.option(
-    "--memory", type=Memory(), default="4G", show_default=True, help="Most memory for statistics or features."
-)
-seed_option = click.option("--seed", type=int, default=0, show_default=True)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the run."
-)
-scan_options = together(
-    click.option(
-        "--labels",
-        default="truth",
-        show_default=True,
-        metavar="truth|predicted|clusters:K",
-        help="Which classes the statistics are taken within.",
+model_options = bundle(
+    "model_flags",
+    input_shape=click.option("--input", "input_shape", type=Shape(), help="Size of the images the model receives."),
+    checkpoint=click.option(
+        "--checkpoint", type=click.Path(path_type=Path), help="Weights: safetensors, or .pt/.pth/.th."
     ),
-    level_option,
-    measure_option,
+    weights=click.option("--weights", metavar="NAME", help="A library's pretrained weights."),
+    classes=click.option("--classes", type=click.IntRange(min=2), help="Number of classes of the model."),
+    mean=click.option("--mean", type=Numbers(), help="Normalisation inside the model; default: the library's."),
+    std=click.option("--std", type=Numbers(), help="Its divisor per channel."),
 )
-attack_options = together(
-    click.option("--cuts", default="all", show_default=True, metavar="NAMES|zone|all", help="Which cuts to attack."),
-    click.option("--attacks", default="standard", show_default=True, metavar="SET|NAMES", help="Which attacks."),
-    click.option(
+cut_options = bundle(
+    "cut_flags",
+    level=click.option(
+        "--level",
+        type=click.Choice(["block", "group", "all"]),
+        default="block",
+        show_default=True,
+        help="Which cuts: one a block, one a group of element-wise steps, or every one.",
+    ),
+    measure=click.option("--measure", is_flag=True, help="Time both halves of every cut on this machine."),
+)
+labels_option = click.option(
+    "--labels",
+    default="truth",
+    show_default=True,
+    metavar="truth|predicted|clusters:K",
+    help="Which classes the statistics are taken within.",
+)
+attack_options = bundle(
+    "attack_flags",
+    cuts=click.option(
+        "--cuts", default="all", show_default=True, metavar="NAMES|zone|all", help="Which cuts to attack."
+    ),
+    attacks=click.option(
+        "--attacks", default="standard", show_default=True, metavar="SET|NAMES", help="Which attacks."
+    ),
+    effort=click.option(
         "--effort",
         type=click.Choice(["small", "standard", "large"]),
         default="standard",
         show_default=True,
         help="How long an attack may train before it is called not converged.",
     ),
-    click.option("--aux", metavar="DATA", help="The attacker's images, when they are others than the data's own."),
-    click.option(
+    aux=click.option("--aux", metavar="DATA", help="The attacker's images, when they are others than the data's own."),
+    aux_seen=click.option(
         "--aux-seen",
         type=click.Choice(["yes", "no", "unknown"]),
         default="unknown",
         show_default=True,
         help="Whether the model was trained on the attacker's images (it goes into the report).",
     ),
-    click.option("--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."),
+    victims=click.option(
+        "--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."
+    ),
+)
+run_options = bundle(
+    "run_flags",
+    device=click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
+    memory=click.option(
+        "--memory", type=Memory(), default="4G", show_default=True, help="Most memory for statistics or features."
+    ),
+    seed=click.option("--seed", type=int, default=0, show_default=True),
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the run."
 )
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from goldcut.cli.options import (
-    device_option,
+    Flags,
+    cut_options,
     json_option,
-    memory_option,
+    labels_option,
     model_options,
     out_option,
     progress_bars,
-    scan_options,
-    seed_option,
+    run_options,
 )
 
 
@@ -21,27 +21,18 @@ from goldcut.cli.options import (
 @click.argument("data")
 @out_option
 @model_options
-@scan_options
-@device_option
-@memory_option
-@seed_option
+@labels_option
+@cut_options
+@run_options
 @json_option
 def scan(
     model: str,
     data: str,
     out: Path,
-    input_shape: tuple[int, int, int] | None,
-    checkpoint: Path | None,
-    weights: str | None,
-    classes: int | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
+    model_flags: Flags,
     labels: str,
-    level: str,
-    measure: bool,
-    device: str,
-    memory: int,
-    seed: int,
+    cut_flags: Flags,
+    run_flags: Flags,
     as_json: bool,
 ) -> None:
     """Measure Z at every cut of MODEL on the labelled images DATA.
@@ -54,28 +45,8 @@ def scan(
     from goldcut.study.scan import scan as run_scan
 
     with progress_bars() as progress:
-        target, pack = open_sources(
-            model,
-            data,
-            input_shape=input_shape,
-            checkpoint=checkpoint,
-            weights=weights,
-            classes=classes,
-            mean=mean,
-            std=std,
-        )
-        record = run_scan(
-            target,
-            pack,
-            out=out,
-            labels=labels,
-            level=level,
-            measure=measure,
-            device=device,
-            memory=memory,
-            seed=seed,
-            progress=progress,
-        )
+        target, pack = open_sources(model, data, **model_flags)
+        record = run_scan(target, pack, out=out, labels=labels, **cut_flags, **run_flags, progress=progress)
     if as_json:
         click.echo(to_json(record), nl=False)
     else:

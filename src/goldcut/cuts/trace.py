@@ -8,7 +8,7 @@ import operator
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,8 @@ from torch.export import Dim, ExportedProgram, export
 
 from goldcut.cuts.alive import find_images
 from goldcut.errors import ModelError
+from goldcut.sources.logits import choose_logits
 from goldcut.sources.models import Normalised
-
-LOGITS_KEYS = ("logits", "out")
-"""Where a dict-like output keeps its logits; otherwise its first tensor is taken."""
 
 WRAPPERS: dict[type[nn.Module], str] = {Normalised: "body", nn.DataParallel: "module", OptimizedModule: "_orig_mod"}
 """Modules around the user's model, and where they keep it; names of cuts start inside."""
@@ -129,30 +127,6 @@ class LogitsOnly(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return choose_logits(self.model(x))
-
-
-def choose_logits(output: object) -> Tensor:
-    """The logits among a model's outputs: a tensor, `.logits`, a dict's "logits" or "out", else the first tensor.
-
-    Raises:
-        ModelError: There is no tensor.
-    """
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        keys = [key for key in LOGITS_KEYS if key in output] or list(output)
-        return choose_logits([output[key] for key in keys])
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    if isinstance(output, Sequence) and not isinstance(output, str):
-        for item in output:
-            if isinstance(item, Tensor | Mapping | list | tuple):
-                return choose_logits(item)
-    raise ModelError(
-        f"the model returns {type(output).__name__}, expected a tensor, or a tuple or dict of tensors",
-        "Wrap the model so that forward(x) returns the logits.",
-    )
 
 
 def export_model(model: nn.Module, images: Tensor) -> ExportedProgram:

@@ -14,6 +14,7 @@ def mse_per_image(first: Float[Tensor, "n c h w"], second: Float[Tensor, "n c h 
 
     Example:
         >>> import torch
+        >>> import torch
         >>> mse_per_image(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 0.5))
         tensor([0.2500], dtype=torch.float64)
     """

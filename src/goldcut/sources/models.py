@@ -4,7 +4,7 @@ import contextlib
 import copy
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from goldcut.sources.checkpoints import load_checkpoint
 from goldcut.sources.checks import check_normalisation, check_runs, check_shape, check_weights, device_of
 from goldcut.sources.factory import first_line, is_file_spec
 from goldcut.sources.libraries import BUILDERS, build_file
+from goldcut.sources.logits import choose_logits
 
 SEED = 0
 """Random weights are drawn from this seed, so that the hash of an untrained model is the same in every run."""
@@ -49,7 +50,7 @@ class Normalised(nn.Module):
         """The body's output on normalised images; of several outputs the logits."""
         if self.normalises:
             images = (images - self.mean) / self.std
-        return _choose_logits(self.body(images))
+        return choose_logits(self.body(images))
 
 
 @dataclass(frozen=True)
@@ -204,19 +205,6 @@ def _make_target(
         sha256=hash_model(model),
     )
     return Target(model, record)
-
-
-def _choose_logits(output: Any) -> Tensor:
-    """The one tensor that is the answer: itself, `.logits`, "logits" or "out" of a mapping, or the first of several."""
-    if isinstance(output, Tensor):
-        return output
-    named = [output[key] for key in ("logits", "out") if key in output] if isinstance(output, Mapping) else []
-    several = named or (list(output) if isinstance(output, list | tuple) else [getattr(output, "logits", None)])
-    if several and isinstance(several[0], Tensor):
-        return several[0]
-    raise ModelError(
-        f"the model returns {type(output).__name__}, not a tensor", "Wrap it so that it returns the logits."
-    )
 
 
 @contextlib.contextmanager
