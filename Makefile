@@ -31,7 +31,7 @@ test-slow: .venv/.dev      ## effect tests on real training, big zoos
 	$(BIN)/python -m pytest -m slow
 
 docs: .venv/.dev           ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/.dev          ## speed and memory, as ratios in one run; write on a quiet machine
 	$(BIN)/python -m benchmarks
