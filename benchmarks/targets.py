@@ -47,7 +47,7 @@ class ResNet20(nn.Module):
     """The CIFAR ResNet with n = 3: 3 stages of 3 blocks, 16, 32 and 64 channels (He et al. 2016, section 4.2)."""
 
     input_shape = (3, 32, 32)
-    mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+    input_mean, input_std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
@@ -88,12 +88,12 @@ def main(name: str, data: str, out: Path, epochs: int, seed: int) -> None:
     pack = load_images(data, shape=kind.input_shape)
     if pack.attacker is None:
         raise DataError(f"{data} has no training part", "Give data with x_train and x_test.")
-    train(model, pack.attacker, kind.mean, kind.std, epochs, seed, out)
+    train(model, pack.attacker, kind.input_mean, kind.input_std, epochs, seed, out)
     images = pack.scanned
     with torch.no_grad():
         predicted = torch.cat(
             [
-                model(standardise(images.batch(part), kind.mean, kind.std)).argmax(1)
+                model(standardise(images.batch(part), kind.input_mean, kind.input_std)).argmax(1)
                 for part in np.array_split(np.arange(len(images)), 20)
             ]
         )

@@ -21,6 +21,9 @@ from goldcut.progress import Progress, silent
 CAPS: dict[str, float] = {"small": 0.5, "standard": 1.0, "large": 4.0}
 """Share of the steps that a training may take at most; what counts as flat is the same for all."""
 
+COLLAPSED = 1.02
+"""A decoder that errs more than this many times the mean image has gone wrong and is trained anew."""
+
 
 @dataclass(frozen=True)
 class Decoder(Attack):
@@ -45,6 +48,10 @@ class Decoder(Attack):
         transform = choose_transform(view, seed=seed)
         decoder = build_decoder(view.z_shape, view.kind, view.image_shape, SIZES[self.size], seed=seed).to(view.device)
 
+        mean = view.training.images.float().mean(0) / 255
+        decoder.trunk.start_at(mean)
+        zero = float((view.selection.targets(slice(None)) - mean).square().mean(dtype=torch.float64))
+
         def invert(z: Tensor) -> Tensor:
             image: Tensor = decoder(transform(z))
             return image
@@ -62,6 +69,7 @@ class Decoder(Attack):
             samples=len(sample),
             settings=self.settings,
             seed=seed,
+            ceiling=COLLAPSED * zero,
             task=self.name,
             progress=progress,
             checkpoint=checkpoint,

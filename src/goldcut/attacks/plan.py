@@ -27,6 +27,10 @@ Where Z is much larger than the image there is no gap between training and selec
 """
 
 
+RECIPE = 2
+"""Raised whenever the same attack would come out otherwise, so that older work is done again."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Cuts x attacks, and what all of them share.
@@ -82,7 +86,7 @@ class Plan:
 
     def key(self, cut: Cut, attack: Attack | None) -> str:
         """Hash of what a piece of work depends on; None is the nearest neighbour."""
-        return self.finished.key(cut.name, cut.shape, NEAREST if attack is None else repr(attack))
+        return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack))
 
     def seed_of(self, cut: Cut, name: str) -> int:
         """The seed of a piece of work: the same whichever other cuts are attacked."""

@@ -22,14 +22,13 @@ def demo(out: Path) -> None:
     """
     from goldcut.report.page import write_report
     from goldcut.report.terminal import print_attack, print_scan, print_verdict
-    from goldcut.study.attack import attack
-    from goldcut.study.demo import prepare_demo
+    from goldcut.study.demo import attack_demo, prepare_demo
     from goldcut.study.scan import scan
 
     with progress_bars() as progress:
         target, pack = prepare_demo(out, progress=progress)
         scanned = scan(target, pack, out=out, progress=progress)
-        attacked = attack(target, pack, out=out, effort="small", aux_seen="no", victims=500, progress=progress)
+        attacked = attack_demo(target, pack, scanned, out=out, progress=progress)
         page = write_report(out)
     print_scan(scanned)
     print_attack(attacked)

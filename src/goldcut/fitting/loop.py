@@ -1,7 +1,7 @@
 """The only training loop: classifiers, decoders, later shadows and generators all go through it.
 
-It trains until flat. The rate is kept while the selection score still falls, lowered step by step when
-it does not, and the training ends when the last rate is reached and the last quarter of all steps
+It trains until flat. The rate is kept while the selection score still falls, lowered step by step, from the
+best state on, when it does not, and the training ends when the last rate is reached and the last quarter of all steps
 improved the best selection score by less than 1 %, or at `max_steps`. Towards `max_steps` the rate is
 lowered in any case, but not before three quarters of them: what the lower rate gains then falls into
 the last quarter, so that a training cut short cannot look converged.
@@ -41,7 +41,7 @@ class Settings:
         round_steps: Steps between two selection scores.
         factor: What the rate is multiplied by when the score is flat.
         reductions: How often that happens at most.
-        restarts: How often a loss that is not finite starts anew, at `factor` times the rate.
+        restarts: How often a training that diverged or collapsed starts anew, at `factor` times the rate.
         checkpoint_seconds: Least time between two checkpoints.
     """
 
@@ -65,7 +65,7 @@ class Fitted:
         converged: Whether the last quarter of the steps improved the best score by less than 1 %.
         steps: Steps of the run that counts, restarts left out.
         scores: Selection score of every round.
-        restarts: How often the loss was not finite.
+        restarts: How often it diverged or collapsed.
     """
 
     score: float
@@ -115,6 +115,7 @@ def fit(
     samples: int,
     settings: Settings,
     seed: int,
+    ceiling: float = float("inf"),
     task: str = "training",
     progress: Progress = silent,
     checkpoint: Path | None = None,
@@ -133,12 +134,14 @@ def fit(
         samples: Number of training samples.
         settings: How to train.
         seed: Seed of the order and of the noise.
+        ceiling: Worst score that makes sense: where the best is still above it when the score is flat or the
+            steps are used up, the training has collapsed and starts anew like one that diverged.
         task: Name for the progress.
         progress: Told the steps; an exception that it raises ends the training.
         checkpoint: File to resume from and to write to; removed at the end.
 
     Raises:
-        AttackError: The loss is not finite even at the lowest rate.
+        AttackError: It diverges or collapses even at the lowest rate.
     """
     course = _Course()
     start = _copy(model)
@@ -156,15 +159,17 @@ def fit(
                 value = float("nan")
             else:
                 value = _evaluate(model, score)
-            if not np.isfinite(value):
+            if np.isfinite(value):
+                if not course.scores or value < min(course.scores):
+                    best = _copy(model)
+                course.scores.append(value)
+                if _lower_rate(optimiser, course, settings):
+                    model.load_state_dict(best)
+            if not np.isfinite(value) or _has_collapsed(course, settings, ceiling):
                 course = _restart(course, settings, task)
                 model.load_state_dict(start)
                 best, optimiser = start, _optimiser(model, settings, course)
                 continue
-            if not course.scores or value < min(course.scores):
-                best = _copy(model)
-            course.scores.append(value)
-            _lower_rate(optimiser, course, settings)
             if checkpoint is not None and monotonic() - written >= settings.checkpoint_seconds:
                 write_checkpoint(checkpoint, key, asdict(course), model, best, optimiser)
                 written = monotonic()
@@ -231,20 +236,27 @@ def _evaluate(model: nn.Module, score: Callable[[], float]) -> float:
         return score()
 
 
-def _lower_rate(optimiser: torch.optim.Optimizer, course: _Course, settings: Settings) -> None:
-    """Lower the rate where the score is flat, or where the cap comes near."""
+def _has_collapsed(course: _Course, settings: Settings, ceiling: float) -> bool:
+    """Whether even the best score makes no sense when it is time for it to do so."""
+    return min(course.scores) > ceiling and (course.reductions > 0 or course.step >= settings.max_steps)
+
+
+def _lower_rate(optimiser: torch.optim.Optimizer, course: _Course, settings: Settings) -> bool:
+    """Lower the rate where the score is flat, or where the cap comes near; tells whether it did."""
     if course.reductions >= settings.reductions:
-        return
+        return False
     rounds = len(course.scores)
     window = max(3, rounds // 8)
     waited = (course.step - course.reduced_at) // settings.round_steps > window
     flat = waited and gain_since(course.scores, (rounds - window) / rounds) < FLAT / 2
     forced = 0.75 + 0.25 * course.reductions / (settings.reductions + 1)
-    if flat or course.step >= forced * settings.max_steps:
-        course.reductions += 1
-        course.reduced_at = course.step
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(course, settings)
+    if not flat and course.step < forced * settings.max_steps:
+        return False
+    course.reductions += 1
+    course.reduced_at = course.step
+    for group in optimiser.param_groups:
+        group["lr"] = _rate(course, settings)
+    return True
 
 
 def _rate(course: _Course, settings: Settings) -> float:
@@ -254,7 +266,7 @@ def _rate(course: _Course, settings: Settings) -> float:
 def _restart(course: _Course, settings: Settings, task: str) -> _Course:
     if course.restarts >= settings.restarts:
         raise AttackError(
-            f"{task} diverged {course.restarts + 1} times, the last time at a rate of {_rate(course, settings):.1e}",
+            f"{task} diverged or collapsed {course.restarts + 1} times, last at rate {_rate(course, settings):.1e}",
             "Look at the scale of Z at this cut: values near the limits of float32 cannot be trained on.",
         )
     return _Course(restarts=course.restarts + 1)

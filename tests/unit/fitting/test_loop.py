@@ -160,5 +160,40 @@ def test_a_loss_that_is_not_finite_starts_anew_at_a_lower_rate_and_then_fails():
     fitted = fit(model, once_broken, lambda: float(functional.mse_loss(model(x), y)), **options)  # type: ignore[arg-type]
     assert fitted.restarts == 1
     assert all(torch.isfinite(tensor).all() for tensor in state(model))
-    with pytest.raises(AttackError, match=r"diverged 3 times, the last time at a rate of 1\.8e-03"):
+    with pytest.raises(AttackError, match=r"diverged or collapsed 3 times, last at rate 1\.8e-03"):
         fit(model, lambda index, noise: model(x[index]).mean() * float("inf"), lambda: 0.0, **options)  # type: ignore[arg-type]
+
+
+def test_a_training_that_ends_above_the_ceiling_starts_anew_and_then_fails():
+    model, x, y = problem()
+    options = {"samples": SAMPLES, "settings": QUICK, "seed": 0}
+    scores = iter([9.0] * 5 + [1.0] * 200)
+    fitted = fit(
+        model,
+        lambda index, noise: functional.mse_loss(model(x[index]), y[index]),
+        lambda: next(scores),
+        ceiling=2.0,
+        **options,  # type: ignore[arg-type]
+    )
+    assert fitted.restarts == 1
+    assert fitted.score == 1.0
+    with pytest.raises(AttackError, match="collapsed 3 times"):
+        fit(model, lambda index, noise: model(x[index]).mean(), lambda: 9.0, ceiling=2.0, **options)  # type: ignore[arg-type]
+
+
+def test_a_lower_rate_goes_on_from_the_best_state():
+    model, _, _ = problem()
+    scores = iter([1.0] + [2.0] * 300)
+    kept: list[list[Tensor]] = []
+
+    def score() -> float:
+        kept.append(state(model))
+        return next(scores)
+
+    settings = Settings(max_steps=60, batch=16, rate=1e-3, weight_decay=0.0, round_steps=1, factor=1e-9, reductions=3)
+    fit(
+        model, lambda index, noise: model(torch.ones(4, 5)).square().mean(), score, samples=9, settings=settings, seed=0
+    )
+    weights = [tensors[0] for tensors in kept]
+    assert not torch.allclose(weights[3], weights[0], atol=1e-6)
+    assert torch.allclose(weights[-1], weights[0], atol=1e-6)

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from goldcut.networks.decoders import SIZES, Size, build_decoder
 from goldcut.networks.entries import token_grid
-from goldcut.networks.trunk import ladder_grids
+from goldcut.networks.trunk import DARKEST, ladder_grids
 from goldcut.records import Kind
 
 SMALL = Size(width=8, blocks=1, layers=1)
@@ -39,6 +40,7 @@ def test_makes_images_from_every_shape_and_learns_from_all_weights(
     z_shape: tuple[int, ...], kind: Kind, image_shape: tuple[int, int, int]
 ):
     decoder = build_decoder(z_shape, kind, image_shape, SMALL, seed=0)
+    nn.init.normal_(decoder.trunk.paint.weight, std=0.05, generator=torch.Generator().manual_seed(1))
     images = decoder(torch.randn(2, *z_shape, generator=torch.Generator().manual_seed(0)))
     assert images.shape == (2, *image_shape)
     assert ((images > 0) & (images < 1)).all()
@@ -71,13 +73,22 @@ def test_the_seed_decides_and_the_global_generator_stays():
     before = torch.random.get_rng_state()
     first, again, other = (build_decoder((8, 4, 4), "map", (3, 16, 16), SMALL, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
-    z = torch.ones(1, 8, 4, 4)
-    assert torch.equal(first(z), again(z))
-    assert not torch.equal(first(z), other(z))
+    weights = [torch.cat([weight.flatten() for weight in decoder.parameters()]) for decoder in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_an_untrained_decoder_paints_the_image_it_is_told_to_start_at():
+    decoder = build_decoder((10,), "vector", (3, 9, 9), SMALL, seed=0)
+    image = torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(0))
+    decoder.trunk.start_at(image)
+    painted = decoder(torch.randn(4, 10, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(painted, image.clamp(DARKEST, 1 - DARKEST).expand(4, -1, -1, -1))
 
 
 def test_samples_do_not_see_each_other():
     decoder = build_decoder((17, 24), "tokens", (3, 16, 16), SMALL, seed=0)
+    nn.init.normal_(decoder.trunk.paint.weight, std=0.05, generator=torch.Generator().manual_seed(1))
     z = torch.randn(4, 17, 24, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(decoder(z)[1:2], decoder(z[1:2]))
 

@@ -151,7 +151,7 @@ def test_file_model_with_classes_normalisation_and_flags(nets: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Nothing", "returns str, not a tensor"),
+        ("Nothing", "returns str, expected a tensor"),
         ("Summed", r"gives a tensor of shape \(\) for 2 images"),
         ("Anything", "nothing says which images .* Give --input"),
         ("Broken", "NaN or infinite weights in fc.bias"),
