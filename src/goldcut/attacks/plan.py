@@ -27,7 +27,7 @@ Where Z is much larger than the image there is no gap between training and selec
 """
 
 
-RECIPE = 2
+RECIPE = 3
 """Raised whenever the same attack would come out otherwise, so that older work is done again."""
 
 

@@ -4,6 +4,7 @@ The trunk depends on the image and the size only; the entry on the shape and the
 neighbouring cuts differ in the first projection and in nothing else.
 """
 
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,10 @@ SIZES: dict[str, Size] = {
 look in minutes: a third of the time of S, and weaker."""
 
 
+_SEEDING = threading.Lock()
+"""Held while weights are drawn: PyTorch draws them from one generator for all threads."""
+
+
 class ImageDecoder(nn.Module):
     """An entry for Z, and the trunk that paints the image."""
 
@@ -70,7 +75,7 @@ def build_decoder(
         torch.Size([2, 3, 30, 30])
     """
     grids, widths = ladder_grids(image_shape), ladder_widths(size.width)
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trunk = Trunk(image_shape, size.width, size.blocks)
         if kind == "tokens":

@@ -1,5 +1,7 @@
 """Decoders for every shape by one rule, with even capacity."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -76,6 +78,19 @@ def test_the_seed_decides_and_the_global_generator_stays():
     weights = [torch.cat([weight.flatten() for weight in decoder.parameters()]) for decoder in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_decoders_built_side_by_side_are_those_built_alone():
+    def build(seed: int) -> torch.Tensor:
+        decoder = build_decoder((16, 8, 8), "map", (3, 32, 32), SMALL, seed=seed)
+        return torch.cat([weight.flatten() for weight in decoder.parameters()])
+
+    alone = [build(seed) for seed in range(24)]
+    before = torch.random.get_rng_state()
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(build, range(24)))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_an_untrained_decoder_paints_the_image_it_is_told_to_start_at():
