@@ -286,7 +286,7 @@ def test_an_interrupt_loses_only_what_was_running(graph: CutGraph, parts: Parts,
     threads = torch.get_num_threads()
     done: list[str] = []
     resumed = run(graph, parts, attacks, folder, progress=lambda task, *_: done.append(task))
-    assert_equal(figures(resumed), figures(expected))
+    assert figures(resumed) == figures(expected)
     assert len({task for task in done if " at " in task}) <= 3
     assert torch.get_num_threads() == threads
 
