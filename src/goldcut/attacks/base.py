@@ -5,20 +5,22 @@ The threat model is a value: an attack receives a View and nothing else, so it c
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
+from goldcut.attacks.shelf import Shelf
 from goldcut.progress import Progress, silent
-from goldcut.records import Kind
+from goldcut.records import Kind, Knowledge
 
-Query = Callable[[Tensor], Tensor]
-"""The edge half: images of the model's size in [0, 1] to Z, as the attack sees Z."""
+Half = Callable[[Tensor], Tensor]
+"""A half of the model as a function: the edge from images in [0, 1] at the attack's size (b, C, H, W) to Z as the
+attack sees it (b, *z_shape); the cloud from that Z to the logits."""
 
 BATCH = 256
 """Samples that are held on the device at a time where nothing is trained."""
@@ -32,11 +34,13 @@ class Sample:
         images: (n, C, H, W) uint8, at the size at which the attack works.
         features: (n, ...) float32, Z of each image; on the CPU, maybe on disk.
         labels: Label that the model predicts for each image; None without logits.
+        classes: Label that the attacker knows for each image; None where it has images alone.
     """
 
     images: UInt8[Tensor, "n c h w"]
     features: Float[Tensor, "n ..."]
     labels: Int[np.ndarray, " n"] | None = None
+    classes: Int[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,6 +53,10 @@ class Sample:
         """Z of images."""
         return self.features[index].to(device)
 
+    def unpaired(self) -> "Sample":
+        """The same images of an attacker who could not ask for their Z: its shape is known, reading it is an error."""
+        return replace(self, features=self.features.to("meta"), labels=None)
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -60,7 +68,14 @@ class View:
         mirrored: The training sample followed by the same images mirrored left to right, each with its own Z;
             None where Z is so large that more images add nothing.
         kind: What the axes of Z mean to the attacker: "map" (C, H, W), "tokens" (T, D) or "vector" (D,).
-        query: The edge half as a function, without gradients; None when it cannot be asked any more.
+        query: The edge half, asked without gradients; None when it cannot be asked.
+        edge: The edge half with its weights: gradients flow through it to the image.
+        blank: The edge half's structure with untrained weights drawn from a seed, as a module to train.
+        cloud: The cloud half with its weights, through which gradients flow; whoever runs it has it. At the output
+            it is the identity.
+        observed: Z of the victims as it was seen on the wire; nothing says what the images were.
+        starts: Finished attacks of the same attacker at the same cut, to start from.
+        shelf: Work that depends on the attacker's images alone, done once for all cuts.
         device: Where to compute.
     """
 
@@ -68,8 +83,30 @@ class View:
     selection: Sample
     kind: Kind
     mirrored: Sample | None = None
-    query: Query | None = None
+    query: Half | None = None
+    edge: Half | None = None
+    blank: Callable[[int], nn.Module] | None = None
+    cloud: Half | None = None
+    observed: Float[Tensor, "m ..."] | None = None
+    starts: tuple["Inverse", ...] = ()
+    shelf: Shelf = field(default_factory=Shelf)
     device: str = "cpu"
+
+    def granted(self, knowledge: Knowledge) -> "View":
+        """What of this view an attacker has who knows only so much.
+
+        "weights": everything. "queries": no gradients and no structure of the edge. "architecture": the structure of
+        the edge, but neither its weights nor an answer of it. "none": not even the structure.
+        """
+        view = self
+        if knowledge != "weights":
+            view = replace(view, edge=None)
+        if knowledge in ("none", "architecture"):
+            training, selection = view.training.unpaired(), view.selection.unpaired()
+            view = replace(view, training=training, selection=selection, mirrored=None, query=None, starts=())
+        if knowledge in ("none", "queries"):
+            view = replace(view, blank=None)
+        return view
 
     @property
     def z_shape(self) -> tuple[int, ...]:
@@ -88,7 +125,8 @@ class Inverse:
     """A finished attack: a function from Z to images, and how it came to be.
 
     Attributes:
-        invert: Z on the device of the view to images; values outside [0, 1] are clipped.
+        invert: Z on the device of the view to images; values outside [0, 1] are clipped. It is called without
+            gradients; an attack that follows them turns them on.
         selection_mse: Mean squared error on the attacker's selection images.
         converged: Whether the last quarter of the training improved selection_mse by less than 1 %.
         steps: Optimisation steps; 0 for closed forms.
@@ -122,9 +160,24 @@ class Attack(ABC):
     def name(self) -> str:
         """Name in results, such as "decoder-S"."""
 
+    @property
+    def needs(self) -> Knowledge:
+        """What the attacker must know at least; the view that `train` is given grants this and no more."""
+        return "queries"
+
+    @property
+    def victims(self) -> int | None:
+        """Victims that it is scored on, always the first ones; None for all of them."""
+        return None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it starts from other attacks of the same plan (`View.starts`), so that it waits for them."""
+        return False
+
     @abstractmethod
     def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:
-        """Learn to invert Z from what the view grants.
+        """Learn to invert Z from what the view grants, which is what the attack needs.
 
         Args:
             view: All that there is to learn from.

@@ -4,8 +4,8 @@ Victims enter twice, and nowhere else: their Z goes through a finished Inverse, 
 what comes out with their pixels. A View holds nothing of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -32,6 +32,7 @@ from goldcut.attacks.plan import (
 )
 from goldcut.attacks.reading import Group, read_group
 from goldcut.attacks.scoring import Judge, mean_of
+from goldcut.attacks.shelf import Shelf
 from goldcut.cuts import CutGraph
 from goldcut.errors import AttackError, GoldcutError
 from goldcut.progress import Progress, silent
@@ -96,7 +97,8 @@ def attack_cuts(
     check_names(attacks)
     finished = Finished(folder, repr((run, seed, logits, hash_parts(parts))))
     places = {cut.name: place for place, cut in enumerate(graph.cuts)}
-    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress, places)
+    shelf = Shelf(folder)
+    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress, places, shelf)
     ledger = Ledger()
     missing = read_finished(plan, ledger)
     judge = Judge(parts.victims, plan.shape, mean_of(parts.training), parts.auxiliary_same_data, seed)
@@ -123,6 +125,7 @@ class _Desk:
     ledger: Ledger
     judge: Judge
     tell: Callable[[], None]
+    inverses: dict[tuple[str, str], Inverse] = field(default_factory=dict)
 
     def attack_group(
         self,
@@ -132,18 +135,21 @@ class _Desk:
         make: Callable[[tuple[int, ...]], Tensor],
         workers: int,
     ) -> None:
-        """Read Z of the group in one pass and carry out what is missing."""
+        """Read Z of the group in one pass and carry out what is missing: first what stands alone, then what follows."""
         read = read_group(graph, self.plan, group, make)
         judge = self._judge_of(read)
         self._score_constants(judge)
-        work: list[Callable[[Progress], None]] = []
+        alone: list[Callable[[Progress], None]] = []
+        following: list[Callable[[Progress], None]] = []
         for attack in (*reversed(self.plan.attacks), None):  # what comes last in a set takes longest: it begins
             for cut in (one for one in group if attack in missing[one.name]):
                 if broken := read.broken[cut.name]:
                     self._fail(cut, attack, f"Z is not finite for {broken} images at this cut")
                 else:
+                    work = following if attack is not None and attack.follows else alone
                     work.append(self._piece(cut, attack, read, judge))
-        run_together(work, workers=workers, progress=self.plan.progress)
+        for work in (alone, following):
+            run_together(work, workers=workers, progress=self.plan.progress)
 
     def _judge_of(self, read: Group) -> Judge:
         """The judge with the labels that this pass predicted."""
@@ -179,12 +185,8 @@ class _Desk:
 
     def _carry_out(self, cut: Cut, attack: Attack, view: View, z: Tensor, progress: Progress) -> tuple[Inverse, Tensor]:
         plan = self.plan
-        inverse = attack.train(
-            view,
-            seed=plan.seed_of(cut, attack.name),
-            progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
-            checkpoint=plan.finished.path(f"{plan.stem(cut, attack.name)}-{plan.key(cut, attack)[:8]}", ".safetensors"),
-        )
+        inverse = self._train(cut, attack, view, progress)
+        z = z[: attack.victims]
         made = inverse(z)
         if made.shape != (len(z), *plan.shape):
             expected = (len(z), *plan.shape)
@@ -193,7 +195,28 @@ class _Desk:
             raise AttackError(f"{attack.name} made values that are not finite")
         return inverse, made
 
+    def _train(self, cut: Cut, attack: Attack, view: View, progress: Progress) -> Inverse:
+        """Train an attack; what it starts from is trained first, which takes no time where it is on disk."""
+        plan, granted = self.plan, view.granted(attack.needs)
+        if attack.follows:
+            before = [one for one in plan.attacks if one.needs == "queries" and not one.follows and one.victims is None]
+            granted = replace(granted, starts=tuple(self._starts(cut, before, view, progress)))
+        inverse = attack.train(
+            granted,
+            seed=plan.seed_of(cut, attack.name),
+            progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
+            checkpoint=plan.checkpoint(cut, attack),
+        )
+        self.inverses[cut.name, attack.name] = inverse
+        return inverse
+
+    def _starts(self, cut: Cut, attacks: Sequence[Attack], view: View, progress: Progress) -> Iterator[Inverse]:
+        for attack in attacks:
+            if (cut.name, attack.name) not in self.ledger.failures:
+                yield self.inverses.get((cut.name, attack.name)) or self._train(cut, attack, view, progress)
+
     def _file(self, cut: Cut, attack: Attack, judge: Judge, inverse: Inverse, made: Tensor, seconds: float) -> None:
+        judge = judge.first(attack.victims)
         scores = judge.score(made)
         result = AttackResult(
             **{name: getattr(scores, name) for name in Scores.__dataclass_fields__},
@@ -207,6 +230,8 @@ class _Desk:
             transform=inverse.transform,
             settings=inverse.settings,
             note=inverse.note,
+            needs=attack.needs,
+            victims=len(made),
         )
         pictures = _as_pictures(made)
         self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, pictures)

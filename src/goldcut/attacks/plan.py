@@ -5,11 +5,13 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from goldcut.attacks.base import Attack
 from goldcut.attacks.features import attack_shape
 from goldcut.attacks.finished import Finished
 from goldcut.attacks.leakage import Leakage, Pictures, find_worst
+from goldcut.attacks.shelf import Shelf
 from goldcut.errors import AttackError
 from goldcut.metrics.structure import ssim_window
 from goldcut.progress import Progress
@@ -27,7 +29,7 @@ Where Z is much larger than the image there is no gap between training and selec
 """
 
 
-RECIPE = 3
+RECIPE = 4
 """Raised whenever the same attack would come out otherwise, so that older work is done again."""
 
 
@@ -45,6 +47,7 @@ class Plan:
         finished: Folder of finished work.
         progress: Told what is done.
         places: Place of each cut in the network, by name; part of the names of files.
+        shelf: Work that the attacks at all cuts share.
     """
 
     cuts: tuple[Cut, ...]
@@ -56,6 +59,7 @@ class Plan:
     finished: Finished
     progress: Progress
     places: Mapping[str, int]
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -87,6 +91,10 @@ class Plan:
     def key(self, cut: Cut, attack: Attack | None) -> str:
         """Hash of what a piece of work depends on; None is the nearest neighbour."""
         return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack))
+
+    def checkpoint(self, cut: Cut, attack: Attack) -> Path:
+        """Where an attack keeps what it has learned, to go on from there or to be built upon."""
+        return self.finished.path(f"{self.stem(cut, attack.name)}-{self.key(cut, attack)[:8]}", ".safetensors")
 
     def seed_of(self, cut: Cut, name: str) -> int:
         """The seed of a piece of work: the same whichever other cuts are attacked."""

@@ -7,13 +7,14 @@ from time import monotonic
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from goldcut.attacks.base import Query, Sample, View
-from goldcut.attacks.features import Features, read_features, read_pixels
+from goldcut.attacks.base import Half, Sample, View
+from goldcut.attacks.features import Features, enlarge, read_features, read_pixels
 from goldcut.attacks.layout import Layout, lay_out
 from goldcut.attacks.plan import Plan
 from goldcut.cuts import CutGraph, read_cuts
+from goldcut.cuts.split import copy_part, split_at
 from goldcut.records import Cut
 from goldcut.sources.images import Images
 
@@ -80,11 +81,15 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
     both = torch.cat([own, own.flip(3)]) if flipped else own
     views = {
         name: View(
-            training=Sample(own, training.z[name], training.labels),
-            selection=Sample(other, selection.z[name], selection.labels),
+            training=Sample(own, training.z[name], training.labels, _known(plan, parts.training)),
+            selection=Sample(other, selection.z[name], selection.labels, _known(plan, parts.selection)),
             mirrored=Sample(both, stores[name], _joined(training, flipped)) if flipped and name in doubled else None,
             kind=layouts[name].kind,
             query=_query(graph, name, layouts[name]),
+            edge=_edge(graph, name, layouts[name]),
+            cloud=_cloud(graph, name, layouts[name]),
+            observed=victims.z[name],
+            shelf=plan.shelf,
             device=plan.device,
         )
         for name in layouts
@@ -98,10 +103,50 @@ def _joined(first: Features, second: Features) -> Int[np.ndarray, " n"] | None:
     return None if first.labels is None or second.labels is None else np.concatenate([first.labels, second.labels])
 
 
-def _query(graph: CutGraph, name: str, layout: Layout) -> Query:
+def _known(plan: Plan, images: Images) -> Int[np.ndarray, " n"] | None:
+    """Labels of the attacker's images, where they are the classes that the victims have."""
+    classes = plan.parts.victims.classes
+    return images.labels if len(classes) > 1 and images.classes == classes else None
+
+
+def _query(graph: CutGraph, name: str, layout: Layout) -> Half:
     def query(images: Tensor) -> Tensor:
         seen: list[Tensor] = []
-        read_cuts(graph, images, [name], lambda _, z: seen.append(layout(z).float()))
+        read_cuts(graph, _at_size(images, graph), [name], lambda _, z: seen.append(layout(z).float()))
         return seen[0]
 
     return query
+
+
+def _edge(graph: CutGraph, name: str, layout: Layout) -> Half:
+    """The edge half with its weights frozen, so that gradients go to the image and nowhere else."""
+    half = _frozen(copy_part(graph.module, source=None, result=graph.node(name)))
+
+    def edge(images: Tensor) -> Tensor:
+        return layout(half(_at_size(images, graph))).float()
+
+    return edge
+
+
+def _cloud(graph: CutGraph, name: str, layout: Layout) -> Half:
+    if graph.cut(name).level == "output":
+        return layout.undo
+    half = _frozen(split_at(graph, name).cloud)
+
+    def cloud(z: Tensor) -> Tensor:
+        logits: Tensor = half(layout.undo(z))
+        return logits
+
+    return cloud
+
+
+def _frozen(half: nn.Module) -> nn.Module:
+    """The same weights without gradients; the module that they came from keeps its own."""
+    for owner in half.modules():
+        for name, weight in list(owner.named_parameters(recurse=False)):
+            setattr(owner, name, nn.Parameter(weight.detach(), requires_grad=False))
+    return half
+
+
+def _at_size(images: Tensor, graph: CutGraph) -> Tensor:
+    return images if images.shape[1:] == graph.input_shape else enlarge(images, graph.input_shape)

@@ -45,6 +45,17 @@ class Judge:
         """The same judge, told what the model predicts for the victims."""
         return replace(self, labels=labels, class_means=class_means)
 
+    def first(self, count: int | None) -> "Judge":
+        """The same judge for the first victims alone; None for all of them."""
+        if count is None or count >= len(self.images):
+            return self
+        return replace(
+            self,
+            images=self.images.subset(np.arange(count), self.images.part),
+            labels=None if self.labels is None else self.labels[:count],
+            class_means=None if self.class_means is None else self.class_means[:count],
+        )
+
     @cached_property
     def victims(self) -> Float[Tensor, "n c h w"]:
         """The victims at the size of the attack."""

@@ -5,6 +5,7 @@ from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.ridge import Ridge
 from goldcut.errors import AttackError
 from goldcut.fitting.loop import Settings
+from goldcut.records import KNOWLEDGE, Knowledge
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
@@ -21,15 +22,20 @@ SETS: dict[str, tuple[str, ...]] = {
 }
 """Sets by name."""
 
-LEFT_OUT: dict[str, frozenset[str]] = {"small": frozenset({"decoder-M"})}
-"""What an effort leaves out of a set; an attack that is asked for by its own name is always run."""
+SMALL = ("ridge", "decoder-S")
+"""What the effort "small" keeps of a set; an attack that is asked for by its own name is always run."""
 
 
-def choose_attacks(names: str, effort: str = "standard") -> tuple[Attack, ...]:
+def choose_attacks(names: str, effort: str = "standard", knowledge: Knowledge = "weights") -> tuple[Attack, ...]:
     """Attacks by set or by names separated by commas, with the caps of an effort.
 
+    Args:
+        names: Sets and names.
+        effort: One of CAPS.
+        knowledge: What the attacker knows of the edge; a set is cut down to what can be done with it.
+
     Raises:
-        AttackError: An unknown name or effort.
+        AttackError: An unknown name, effort or knowledge; an attack that needs more knowledge than there is.
 
     Example:
         >>> [attack.name for attack in choose_attacks("standard", "small")]
@@ -37,10 +43,20 @@ def choose_attacks(names: str, effort: str = "standard") -> tuple[Attack, ...]:
     """
     if effort not in CAPS:
         raise AttackError(f"there is no effort {effort!r}", f"Choose one of {', '.join(CAPS)}.")
+    if knowledge not in KNOWLEDGE:
+        raise AttackError(f"there is no knowledge {knowledge!r}", f"Choose one of {', '.join(KNOWLEDGE)}.")
+    most = KNOWLEDGE.index(knowledge)
     chosen: list[str] = []
     for name in (part.strip() for part in names.split(",")):
         if name not in SETS and name not in ATTACKS:
             raise AttackError(f"there is no attack {name!r}", f"Choose from {', '.join([*SETS, *ATTACKS])}.")
-        members = [one for one in SETS.get(name, ()) if one not in LEFT_OUT.get(effort, ())] or [name]
-        chosen += [one for one in members if one not in chosen]
+        members = [one for one in SETS.get(name, (name,)) if name in ATTACKS or effort != "small" or one in SMALL]
+        able = [one for one in members if KNOWLEDGE.index(ATTACKS[one].needs) <= most]
+        if not able:
+            needed = " or ".join(sorted({ATTACKS[one].needs for one in members}))
+            raise AttackError(
+                f"{name} needs an attacker that knows {needed} and this one knows {knowledge}",
+                "Choose other --attacks, or another --knowledge.",
+            )
+        chosen += [one for one in able if one not in chosen]
     return tuple(ATTACKS[name].at_effort(effort) for name in chosen)

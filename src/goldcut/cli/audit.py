@@ -68,6 +68,7 @@ def audit(
                 level=cut_flags["level"],
                 attacks=attack_flags["attacks"],
                 effort=attack_flags["effort"],
+                knowledge=attack_flags["knowledge"],
                 aux=attack_flags["aux"],
                 victims=attack_flags["victims"],
                 device=run_flags["device"],

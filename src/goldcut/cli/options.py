@@ -120,6 +120,13 @@ attack_options = bundle(
         show_default=True,
         help="How long an attack may train before it is called not converged.",
     ),
+    knowledge=click.option(
+        "--knowledge",
+        type=click.Choice(["weights", "queries", "architecture", "none"]),
+        default="weights",
+        show_default=True,
+        help="What the attacker knows of the edge half.",
+    ),
     aux=click.option("--aux", metavar="DATA", help="The attacker's images, when they are others than the data's own."),
     aux_seen=click.option(
         "--aux-seen",

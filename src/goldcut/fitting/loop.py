@@ -138,7 +138,8 @@ def fit(
             steps are used up, the training has collapsed and starts anew like one that diverged.
         task: Name for the progress.
         progress: Told the steps; an exception that it raises ends the training.
-        checkpoint: File to resume from and to write to; removed at the end.
+        checkpoint: File to resume from and to write to; at the end it holds the best state, so that the same call
+            again takes no step.
 
     Raises:
         AttackError: It diverges or collapses even at the lowest rate.
@@ -176,7 +177,7 @@ def fit(
     model.load_state_dict(best)
     model.eval()
     if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+        write_checkpoint(checkpoint, key, asdict(course), model, best, _optimiser(model, settings, course))
     return Fitted(min(course.scores), is_converged(course.scores), course.step, tuple(course.scores), course.restarts)
 
 

@@ -1,7 +1,7 @@
 """The part of a decoder that is the same behind every cut: a ladder of three grids that paints an image.
 
-FIELD observation behind it: where decoders change with the cut, a jump in error may be the decoder's
-and not the network's. So the ladder depends on the image alone; only the entry depends on Z.
+Where decoders change with the cut, a jump in error may be the decoder's and not the network's. So the
+ladder depends on the image alone; only the entry depends on Z.
 
 The residual block is He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2016; the
 last step by sub-pixel convolution is Shi et al.: Real-Time Single Image and Video Super-Resolution, 2016.

@@ -5,10 +5,12 @@ The field names are a contract: fields are added, never renamed. The schema tag 
 """
 
 from goldcut.records.attack import (
+    KNOWLEDGE,
     AttackRecord,
     AttackResult,
     Baselines,
     Failure,
+    Knowledge,
     Scores,
     ViewRecord,
     Worst,
@@ -42,6 +44,7 @@ from goldcut.records.scan import (
 )
 
 __all__ = [
+    "KNOWLEDGE",
     "LEVELS",
     "SCHEMAS",
     "AttackRecord",
@@ -54,6 +57,7 @@ __all__ = [
     "Failure",
     "InformationBound",
     "Kind",
+    "Knowledge",
     "Level",
     "ModelRecord",
     "PricedCut",

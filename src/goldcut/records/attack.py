@@ -6,6 +6,13 @@ from typing import Any, Literal
 
 from goldcut.records.scan import Provenance, Zone
 
+Knowledge = Literal["none", "architecture", "queries", "weights"]
+"""What an attacker knows of the edge half: nothing but what it sends; its structure; its answers to any image; its
+weights."""
+
+KNOWLEDGE: tuple[Knowledge, ...] = ("none", "architecture", "queries", "weights")
+"""From the weakest attacker to the strongest; each can do what those before it can."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
@@ -56,6 +63,8 @@ class AttackResult(Scores):
         transform: Point-wise transform of Z that the attacker chose.
         settings: Hyper-parameters.
         note: What a reader must know (retried at a lower rate, ...).
+        needs: What the attacker must know of the edge at least.
+        victims: Victims that were scored, the first ones of all; 0 in files of before this was kept.
     """
 
     cut: str
@@ -68,6 +77,8 @@ class AttackResult(Scores):
     transform: str = "none"
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    needs: Knowledge = "queries"
+    victims: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +110,7 @@ class ViewRecord:
     """The threat model and the parts: what the attacker was granted.
 
     Attributes:
-        knowledge: "queries": the attacker can run the edge half on images of its own.
+        knowledge: What the attacker knows of the edge half: one of KNOWLEDGE.
         auxiliary: Spec and part of the attacker's images.
         auxiliary_same_data: Whether they come from the same data set as the victims.
         target_trained_on_auxiliary: "yes", "no" or "unknown".
@@ -110,9 +121,11 @@ class ViewRecord:
         reconstruction_shape: (C, H, W) at which the attack works and is scored.
         ceiling_recovered: `recovered` at full size of the victims' own low-pass, when smaller.
         ssim_window: Window of the structural similarity in pixels.
+        stochastic: Whether the edge answers the same image differently each time; None where nobody looked.
+        queries: How often each image passes a stochastic edge; the attacker sees the mean of Z.
     """
 
-    knowledge: str
+    knowledge: Knowledge
     auxiliary: str
     auxiliary_same_data: bool
     target_trained_on_auxiliary: str = "unknown"
@@ -123,6 +136,8 @@ class ViewRecord:
     reconstruction_shape: tuple[int, int, int]
     ceiling_recovered: float | None = None
     ssim_window: int = 11
+    stochastic: bool | None = None
+    queries: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +161,7 @@ class AttackRecord:
         attacked: Cuts that were to be attacked, in order.
         failed: Attacks that could not be carried out.
         complete: False while attacks of the plan are still missing.
+        worst_by_knowledge: The same as `worst` among the attacks that each attacker can carry out.
     """
 
     schema: Literal["goldcut.attack/1"] = "goldcut.attack/1"
@@ -159,4 +175,5 @@ class AttackRecord:
     zone_post_hoc: Zone
     zone_post_hoc_quarter: Zone
     complete: bool = True
+    worst_by_knowledge: Mapping[Knowledge, tuple[Worst, ...]] = field(default_factory=dict)
     provenance: Provenance

@@ -15,7 +15,7 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.progress import Progress, silent
-from goldcut.records import AttackRecord, Baselines, ScanRecord, ViewRecord
+from goldcut.records import KNOWLEDGE, AttackRecord, AttackResult, Baselines, Knowledge, ScanRecord, ViewRecord, Worst
 from goldcut.sources.images import Pack, Parts, divide, load_images
 from goldcut.sources.models import Target
 from goldcut.study.provenance import Stopwatch
@@ -44,6 +44,7 @@ def attack(
     cuts: str = "all",
     attacks: str | Sequence[Attack] = "standard",
     effort: str = "standard",
+    knowledge: Knowledge = "weights",
     aux: str | None = None,
     aux_seen: str = "unknown",
     victims: int = VICTIMS,
@@ -65,6 +66,8 @@ def attack(
             commas.
         attacks: A set ("standard"), names separated by commas, or Attack objects.
         effort: "small", "standard" or "large": how long an attack may train before it is called not converged.
+        knowledge: What the attacker knows of the edge half: "weights", "queries" (its answers to any image),
+            "architecture" or "none". A set of attacks is cut down to what can be done with it.
         aux: DATA of the attacker's images, when they are others than the data's own.
         aux_seen: "yes", "no" or "unknown": whether the target was trained on the attacker's images.
         victims: Images that are reconstructed and scored; all that there are when fewer.
@@ -85,7 +88,7 @@ def attack(
     if before is not None:
         refuse_other_settings(run, "attack", {key: before.provenance.settings.get(key) for key in settings}, settings)
     chosen = choose_cuts(scan, cuts)
-    suite = choose_attacks(attacks, effort) if isinstance(attacks, str) else tuple(attacks)
+    suite = choose_attacks(attacks, effort, knowledge) if isinstance(attacks, str) else tuple(attacks)
     parts = divide_parts(target, pack, aux, victims, seed)
     draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
     graph = find_cuts(target.model.to(device), target.input_shape)
@@ -186,7 +189,7 @@ class _Draft:
         class_mean = baselines.class_mean.recovered if baselines.class_mean else None
         return AttackRecord(
             scan_sha256=self.run.scan_sha256(),
-            view=self._view(leakage),
+            view=self._view(leakage, ranked),
             attacked=tuple(name for name in order if name in attacked),
             baselines=baselines,
             results=tuple(ranked),
@@ -195,13 +198,14 @@ class _Draft:
             zone_post_hoc=post_hoc_zone(curve, class_mean, flat, names, share=0.5),
             zone_post_hoc_quarter=post_hoc_zone(curve, class_mean, flat, names, share=0.25),
             complete=leakage.complete,
+            worst_by_knowledge=_by_knowledge(order, ranked),
             provenance=self.watch.provenance(settings=self.settings, seed=self.settings["seed"], device=self.device),
         )
 
-    def _view(self, leakage: Leakage) -> ViewRecord:
+    def _view(self, leakage: Leakage, results: Sequence[AttackResult]) -> ViewRecord:
         parts = self.parts
         return ViewRecord(
-            knowledge="queries",
+            knowledge=max((one.needs for one in results), key=KNOWLEDGE.index, default="queries"),
             auxiliary=self.auxiliary,
             auxiliary_same_data=parts.auxiliary_same_data,
             target_trained_on_auxiliary=self.aux_seen,
@@ -228,3 +232,13 @@ class _Draft:
         with np.load(path, allow_pickle=False) as stored:
             pairs = list(zip(stored["names"].tolist(), stored["attacks"].tolist(), strict=True))
             return {pair: stored[f"recon__{turn}"] for turn, pair in enumerate(pairs) if pair[1]}
+
+
+def _by_knowledge(cuts: Sequence[str], results: Sequence[AttackResult]) -> dict[Knowledge, tuple[Worst, ...]]:
+    """Per level of knowledge that any attack ran at, the worst among the attacks that it is enough for."""
+    used = {result.needs for result in results}
+    return {
+        level: find_worst(cuts, [one for one in results if KNOWLEDGE.index(one.needs) <= place])
+        for place, level in enumerate(KNOWLEDGE)
+        if level in used
+    }

@@ -16,7 +16,7 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.taps import read_cuts
 from goldcut.networks.decoders import SIZES, build_decoder
-from goldcut.records import Cut
+from goldcut.records import Cut, Knowledge
 from goldcut.sources.images import Pack
 from goldcut.sources.models import Target
 from goldcut.study.attack import divide_parts
@@ -57,6 +57,7 @@ def make_plan(
     level: str,
     attacks: str,
     effort: str,
+    knowledge: Knowledge = "weights",
     aux: str | None,
     victims: int,
     device: str,
@@ -71,7 +72,7 @@ def make_plan(
     """
     graph = find_cuts(target.model.to(device), target.input_shape)
     cuts = graph.at_level(level)
-    suite = choose_attacks(attacks, effort)
+    suite = choose_attacks(attacks, effort, knowledge)
     parts = divide_parts(target, pack, aux, victims, seed)
     batch = pack.scanned.batch(np.arange(min(64, len(pack.scanned)))).to(device)
     forward = _measure(lambda: read_cuts(graph, batch, (), lambda *_: None)) / len(batch)

@@ -135,7 +135,11 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: fl
     assert steps[0] == stop // 10 * 10 + (1 if stop % 10 else -9)
     assert resumed == expected
     assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
-    assert not path.exists()
+    model, x, y = problem(dropout)
+    steps.clear()
+    assert train(model, x, y, progress=lambda task, done, total: steps.append(done), checkpoint=path) == expected
+    assert not steps
+    assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
 
 
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(tmp_path: Path):
