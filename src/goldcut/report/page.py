@@ -20,12 +20,13 @@ from goldcut.cost.link import LINKS, Link
 from goldcut.errors import RunError
 from goldcut.records import AttackRecord, ScanRecord
 from goldcut.report import charts, tables, words
+from goldcut.report.case import Standing
 from goldcut.report.figures import Band, Chart, bands, edge_flops
 from goldcut.report.folder import read_run
 from goldcut.report.gallery import Strip, read_gallery
 from goldcut.report.quantities import count, interval, known, percent, size
 from goldcut.report.tradeoff import tradeoff_charts
-from goldcut.report.verdict import Standing, Verdict, reach_verdict
+from goldcut.report.verdict import Verdict, reach_verdict
 
 HERE = Path(__file__).parent
 STANDINGS: Mapping[Standing, str] = {

@@ -75,6 +75,26 @@ def test_what_the_figure_means_is_said_with_its_interval_and_the_class_mean() ->
     assert "A quarter, the stricter mark, is reached only from layer4.1 on." in text
 
 
+def test_a_confirmed_zone_leads_with_what_still_leaks() -> None:
+    attack = judged("layer4.0", "layer4.0")
+    verdict = reach_verdict(samples.resnet_scan(), attack)
+    assert words(verdict).startswith("At layer4.0, inside the zone, attacks still recover 25 % of the pixel variance")
+    assert "single out the right image of 20 in 18 % of the cases" in words(verdict)
+    assert "The attack confirms the zone: from layer4.0 on" in words(verdict)
+    named = tuple(replace(one, identification=0.8) for one in attack.results)
+    assert reach_verdict(samples.resnet_scan(), replace(attack, results=named)).tone == "caution"
+
+
+def test_what_weaker_attackers_get_is_said_where_several_were_tried() -> None:
+    attack = samples.resnet_attack()
+    halved = tuple(replace(one, attack="shadow", recovered=one.recovered / 2) for one in attack.worst)
+    both = replace(attack, worst_by_knowledge={"none": halved, "queries": attack.worst})
+    found = words(reach_verdict(samples.resnet_scan(), both))
+    assert "By what the attacker knows: 12 % knowing nothing of the edge (shadow), 25 % with its answers" in found
+    one = replace(attack, worst_by_knowledge={"queries": attack.worst})
+    assert "By what the attacker knows" not in words(reach_verdict(samples.resnet_scan(), one))
+
+
 def test_an_earlier_cut_that_would_do_is_named_with_its_price() -> None:
     text = words(reach_verdict(samples.resnet_scan(), judged("layer3.0", "layer3.0")))
     assert "cutting at layer3.0 needs 62 % instead of 86 % of the FLOPs" in text
