@@ -5,6 +5,8 @@ neighbouring cuts differ in the first projection and in nothing else.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +46,14 @@ _SEEDING = threading.Lock()
 """Held while weights are drawn: PyTorch draws them from one generator for all threads."""
 
 
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Modules built inside draw their weights from a seed; the global generator is left as it was."""
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 class ImageDecoder(nn.Module):
     """An entry for Z, and the trunk that paints the image."""
 
@@ -75,8 +85,7 @@ def build_decoder(
         torch.Size([2, 3, 30, 30])
     """
     grids, widths = ladder_grids(image_shape), ladder_widths(size.width)
-    with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_weights(seed):
         trunk = Trunk(image_shape, size.width, size.blocks)
         if kind == "tokens":
             tokens, features = z_shape
