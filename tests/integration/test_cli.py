@@ -172,3 +172,19 @@ def test_usage_errors_exit_with_2(goldcut):
     assert goldcut("scan", MODEL).code == 2
     assert goldcut("cuts", MODEL, "--input", "16").code == 2
     assert goldcut("audit", MODEL, DATA, "--out", "x", "--memory", "much").code == 2
+
+
+def test_a_model_that_states_its_input_is_given_that_and_its_normalisation(goldcut, files, tmp_path):
+    (files / "stating.py").write_text(
+        "import model\n\n\ndef small():\n    net = model.build()\n    net.input_shape = (1, 12, 12)\n"
+        "    net.input_mean, net.input_std = (0.4,), (0.2,)\n    return net\n\n\n"
+        "def silent():\n    net = model.build()\n    net.input_mean, net.input_std = (0.4,), (0.2,)\n    return net\n"
+    )
+    answer = goldcut("scan", "stating.py:silent", DATA, "--out", str(tmp_path / "silent"), "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["model"]["mean"] == [0.4]
+    assert json.loads(answer.out)["model"]["input_shape"] == [1, 16, 16]
+    answer = goldcut("scan", "stating.py:small", DATA, "--out", str(tmp_path / "small"))
+    assert answer.code == 1
+    assert "12" in answer.err
+    assert "16" in answer.err

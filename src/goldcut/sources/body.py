@@ -23,6 +23,7 @@ class Request:
         input_shape: (C, H, W) that the user gave; the metadata's otherwise.
         classes: Number of logits that the user gave.
         weights: Name of the library's pretrained weights.
+        images_shape: (C, H, W) of the images at hand, for a model that does not say which ones it takes.
         bare: Whether the weights will come from a checkpoint, so that the library's are not needed.
     """
 
@@ -30,6 +31,7 @@ class Request:
     input_shape: Shape | None = None
     classes: int | None = None
     weights: str | None = None
+    images_shape: Shape | None = None
     bare: bool = False
 
 

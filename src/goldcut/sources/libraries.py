@@ -108,7 +108,7 @@ def build_file(request: Request) -> Body:
             f"{request.name} gave {type(module).__name__}, not a torch.nn.Module",
             "Name a module, or a function that returns one.",
         )
-    stated = request.input_shape or getattr(module, "input_shape", None)
+    stated = request.input_shape or getattr(module, "input_shape", None) or request.images_shape
     if stated is None:
         return Body(module, None)
     shape = check_shape(stated)

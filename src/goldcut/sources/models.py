@@ -5,7 +5,7 @@ import copy
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def load_model(
     classes: int | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
+    images_shape: Shape | None = None,
 ) -> Target:
     """The model that a spec names.
 
@@ -91,6 +92,7 @@ def load_model(
         classes: Number of logits.
         mean: Normalisation per channel, instead of the metadata's; () for none.
         std: Likewise.
+        images_shape: (C, H, W) of the images at hand, for the module of a file that does not say which ones it takes.
 
     Raises:
         ModelError: No such model, the weights do not fit, or it does not run on such images.
@@ -103,7 +105,8 @@ def load_model(
     if input_shape is not None:
         check_shape(input_shape)
     with _fixed_seed(SEED):
-        body = _build(spec, input_shape, weights, classes, bare=checkpoint is not None)
+        bare = checkpoint is not None
+        body = _build(Request(spec, input_shape, classes, weights, images_shape, bare))
     if checkpoint is not None:
         load_checkpoint(body.module, checkpoint)
     if body.input_shape is None:
@@ -167,14 +170,15 @@ def hash_model(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _build(spec: str, input_shape: Shape | None, weights: str | None, classes: int | None, *, bare: bool) -> Body:
-    if is_file_spec(spec):
-        return build_file(Request(spec, input_shape, classes, weights, bare))
-    library, _, name = spec.partition(":")
+def _build(request: Request) -> Body:
+    """The model of a request whose name is still the whole spec."""
+    if is_file_spec(request.name):
+        return build_file(request)
+    library, _, name = request.name.partition(":")
     if library not in BUILDERS or not name:
         kinds = ", ".join(f"{known}:NAME" for known in BUILDERS)
-        raise ModelError(f"{spec!r} names no model", f"Write {kinds} or path/file.py:factory.")
-    return BUILDERS[library](Request(name, input_shape, classes, weights, bare))
+        raise ModelError(f"{request.name!r} names no model", f"Write {kinds} or path/file.py:factory.")
+    return BUILDERS[library](replace(request, name=name))
 
 
 def _make_target(

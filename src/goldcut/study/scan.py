@@ -54,7 +54,7 @@ def open_sources(
     }
     if input_shape is None and is_file_spec(model):
         pack = load_images(data)
-        target = load_model(model, input_shape=pack.scanned.shape, **flags)
+        target = load_model(model, images_shape=pack.scanned.shape, **flags)
         return target, pack if target.input_shape == pack.scanned.shape else load_images(data, shape=target.input_shape)
     target = load_model(model, input_shape=input_shape, **flags)
     return target, load_images(data, shape=target.input_shape)
