@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from goldcut.attacks.base import Half, Sample, View
+from goldcut.attacks.blank import Blank
 from goldcut.attacks.features import Features, enlarge, read_features, read_pixels
 from goldcut.attacks.layout import Layout, lay_out
 from goldcut.attacks.plan import Plan
@@ -51,7 +52,8 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
     layouts = {cut.name: lay_out(cut, graph.cuts) for cut in group}
     doubled = {cut.name: layouts[cut.name] for cut in group if plan.has_mirrored(cut)}
     n = len(plan.parts.training)
-    stores = {name: make(((1 + (name in doubled)) * n, *layout.shape)) for name, layout in layouts.items()}
+    draws = plan.draws
+    stores = {name: make(((draws + (name in doubled)) * n, *layout.shape)) for name, layout in layouts.items()}
 
     def read(images: Images, task: str, into: Mapping[str, Tensor], mirror: bool = False) -> Features:
         wanted = {name: layouts[name] for name in into}
@@ -61,6 +63,7 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
             wanted,
             into,
             mirror=mirror,
+            queries=plan.queries,
             logits=plan.logits,
             device=plan.device,
             task=task,
@@ -71,22 +74,29 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
         return {name: make((len(images), *layout.shape)) for name, layout in layouts.items()}
 
     parts = plan.parts
-    training = read(parts.training, "Z of the attacker's images", {name: z[:n] for name, z in stores.items()})
+    shown = [
+        read(parts.training, "Z of the attacker's images", {name: z[k * n : (k + 1) * n] for name, z in stores.items()})
+        for k in range(draws)
+    ]
     flipped = None
     if doubled:
-        flipped = read(parts.training, "Z of them mirrored", {name: stores[name][n:] for name in doubled}, mirror=True)
+        last = {name: stores[name][draws * n :] for name in doubled}
+        flipped = read(parts.training, "Z of them mirrored", last, mirror=True)
     selection = read(parts.selection, "Z of the selection images", stored(parts.selection))
     victims = read(parts.victims, "Z of the victims", stored(parts.victims))
     own, other = read_pixels(parts.training, plan.shape), read_pixels(parts.selection, plan.shape)
-    both = torch.cat([own, own.flip(3)]) if flipped else own
+    own = own.repeat(draws, 1, 1, 1)
+    both = torch.cat([own, own[:n].flip(3)]) if flipped else own
+    labels, known = _joined(shown), _known(plan, parts.training)
     views = {
         name: View(
-            training=Sample(own, training.z[name], training.labels, _known(plan, parts.training)),
+            training=Sample(own, stores[name][: draws * n], labels, None if known is None else np.tile(known, draws)),
             selection=Sample(other, selection.z[name], selection.labels, _known(plan, parts.selection)),
-            mirrored=Sample(both, stores[name], _joined(training, flipped)) if flipped and name in doubled else None,
+            mirrored=Sample(both, stores[name], _joined([*shown, flipped])) if flipped and name in doubled else None,
             kind=layouts[name].kind,
             query=_query(graph, name, layouts[name]),
             edge=_edge(graph, name, layouts[name]),
+            blank=_blank(graph, name, layouts[name], own, plan.device),
             cloud=_cloud(graph, name, layouts[name]),
             observed=victims.z[name],
             shelf=plan.shelf,
@@ -94,13 +104,14 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
         )
         for name in layouts
     }
-    passes = [training, selection, victims, *([flipped] if flipped else [])]
+    passes = [*shown, selection, victims, *([flipped] if flipped else [])]
     broken = {name: sum(one.broken.get(name, 0) for one in passes) for name in layouts}
     return Group(views, victims.z, victims.labels, broken, (monotonic() - started) / len(group))
 
 
-def _joined(first: Features, second: Features) -> Int[np.ndarray, " n"] | None:
-    return None if first.labels is None or second.labels is None else np.concatenate([first.labels, second.labels])
+def _joined(passes: Sequence[Features]) -> Int[np.ndarray, " n"] | None:
+    labels = [one.labels for one in passes if one.labels is not None]
+    return np.concatenate(labels) if len(labels) == len(passes) else None
 
 
 def _known(plan: Plan, images: Images) -> Int[np.ndarray, " n"] | None:
@@ -126,6 +137,16 @@ def _edge(graph: CutGraph, name: str, layout: Layout) -> Half:
         return layout(half(_at_size(images, graph))).float()
 
     return edge
+
+
+def _blank(graph: CutGraph, name: str, layout: Layout, own: Tensor, device: str) -> Callable[[int], nn.Module]:
+    """What builds the edge half's structure with weights from a seed; it sees the attacker's own images alone."""
+    half = copy_part(graph.module, source=None, result=graph.node(name))
+
+    def blank(seed: int) -> nn.Module:
+        return Blank(half, lambda images: _at_size(images, graph), layout, seed=seed).calibrated(own, device)
+
+    return blank
 
 
 def _cloud(graph: CutGraph, name: str, layout: Layout) -> Half:
