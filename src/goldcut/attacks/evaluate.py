@@ -16,7 +16,7 @@ from torch import Tensor
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.crew import run_together
-from goldcut.attacks.features import group_cuts, storage
+from goldcut.attacks.features import group_cuts, is_stochastic, storage
 from goldcut.attacks.finished import Finished
 from goldcut.attacks.leakage import Leakage, Pictures
 from goldcut.attacks.plan import (
@@ -37,7 +37,7 @@ from goldcut.cuts import CutGraph
 from goldcut.errors import AttackError, GoldcutError
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackResult, Cut, Failure, Scores
-from goldcut.sources.images import Parts
+from goldcut.sources.images import Images, Parts
 
 LEAST_TRAINING = 200
 """Training images below which an attack says more about its lack of images than about the cut."""
@@ -59,6 +59,9 @@ def attack_cuts(
     folder: Path,
     memory_bytes: int,
     logits: bool = True,
+    queries: int = 1,
+    zero: Images | None = None,
+    least: int = LEAST_TRAINING,
     device: str = "cpu",
     run: str = "",
     workers: int | None = None,
@@ -79,6 +82,9 @@ def attack_cuts(
         memory_bytes: For everything; cuts whose Z does not fit together are attacked one group after the
             other, and one that does not fit alone from disk.
         logits: Whether the model's output is logits, so that labels can be predicted.
+        queries: How often an image passes a stochastic edge; the attacker averages. Of no use otherwise.
+        zero: Images whose mean is the zero of `recovered`; the attacker's training images when None.
+        least: Training images that are asked for; fewer say more about the attacker than about the cut.
         device: Where to compute.
         run: What else the work depends on, such as the hash of the scan; part of its key.
         workers: Trainings side by side; by default the threads of PyTorch, and 1 on a GPU.
@@ -89,19 +95,34 @@ def attack_cuts(
         AttackError: The attacker has too few images, or two attacks share a name.
         RunError: The folder cannot be written.
     """
-    if len(parts.training) < LEAST_TRAINING:
+    if len(parts.training) < least:
         raise AttackError(
-            f"the attacker has {len(parts.training)} training images and an attack needs {LEAST_TRAINING}",
-            f"Give it {-(-10 * LEAST_TRAINING // 9)} images beside the victims.",
+            f"the attacker has {len(parts.training)} training images and an attack needs {least}",
+            f"Give it {-(-10 * least // 9)} images beside the victims.",
         )
     check_names(attacks)
-    finished = Finished(folder, repr((run, seed, logits, hash_parts(parts))))
+    stochastic = is_stochastic(graph, parts.selection, device)
+    queries = queries if stochastic else 1
+    finished = Finished(folder, repr((run, seed, logits, hash_parts(parts), queries, zero and len(zero))))
     places = {cut.name: place for place, cut in enumerate(graph.cuts)}
     shelf = Shelf(folder)
-    plan = Plan(tuple(cuts), parts, tuple(attacks), seed, logits, device, finished, progress, places, shelf)
+    plan = Plan(
+        tuple(cuts),
+        parts,
+        tuple(attacks),
+        seed,
+        logits,
+        device,
+        finished,
+        progress,
+        places,
+        shelf,
+        stochastic=stochastic,
+        queries=queries,
+    )
     ledger = Ledger()
     missing = read_finished(plan, ledger)
-    judge = Judge(parts.victims, plan.shape, mean_of(parts.training), parts.auxiliary_same_data, seed)
+    judge = Judge(parts.victims, plan.shape, mean_of(zero or parts.training), parts.auxiliary_same_data, seed)
     ceiling, pictures = judge.ceiling(), _as_pictures(judge.victims)
     budget = int(FEATURES_SHARE * memory_bytes)
     count = workers or (torch.get_num_threads() if device == "cpu" else 1)

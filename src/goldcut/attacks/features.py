@@ -83,6 +83,7 @@ def read_features(
     into: Mapping[str, Float[Tensor, "n ..."]],
     *,
     mirror: bool = False,
+    queries: int = 1,
     logits: bool,
     device: str,
     task: str,
@@ -96,6 +97,7 @@ def read_features(
         layouts: By cut name, the arrangement to store.
         into: By cut name, where to write Z.
         mirror: Whether the images are mirrored left to right first.
+        queries: Passes of each image, whose Z are averaged; more than one tells more only of a stochastic edge.
         logits: Whether the output is logits, whose largest is the predicted label.
         device: Where the model is.
         task: Name for the progress.
@@ -107,17 +109,40 @@ def read_features(
     for start in range(0, len(images), _BATCH):
         part = slice(start, min(start + _BATCH, len(images)))
 
-        def visit(name: str, value: Tensor, part: slice = part) -> None:
-            value = layouts[name](value).float().cpu()
-            broken[name] += int((~torch.isfinite(value).flatten(1).all(dim=1)).sum())
-            into[name][part] = value
+        def first(name: str, value: Tensor, part: slice = part) -> None:
+            into[name][part] = layouts[name](value).float().cpu()
+
+        def again(name: str, value: Tensor, part: slice = part) -> None:
+            into[name][part] += layouts[name](value).float().cpu()
 
         batch = images.batch(np.arange(part.start, part.stop)).to(device)
-        output = read_cuts(graph, batch.flip(3) if mirror else batch, names, visit)
+        batch = batch.flip(3) if mirror else batch
+        output = read_cuts(graph, batch, names, first)
+        for _ in range(1, queries):
+            output = output + read_cuts(graph, batch, names, again)
+        for name in names:
+            seen = into[name][part].div_(queries)
+            broken[name] += int((~torch.isfinite(seen).flatten(1).all(dim=1)).sum())
         if logits:
             labels[part] = output.flatten(1).argmax(dim=1).cpu().numpy()
         progress(task, part.stop, len(images))
     return Features(into, labels if logits else None, broken)
+
+
+def is_stochastic(graph: CutGraph, images: Images, device: str) -> bool:
+    """Whether the model answers a few images differently when it is asked again, at any cut."""
+    batch = images.batch(np.arange(min(4, len(images)))).to(device)
+    names = [cut.name for cut in graph.cuts]
+    before: dict[str, Tensor] = {}
+    read_cuts(graph, batch, names, before.__setitem__)
+    differing: list[str] = []
+
+    def compare(name: str, z: Tensor) -> None:
+        if not torch.equal(before[name], z) and not torch.isnan(z).any():
+            differing.append(name)
+
+    read_cuts(graph, batch, names, compare)
+    return bool(differing)
 
 
 def attack_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -30,6 +30,8 @@ class Leakage:
         victims: (k, H, W, C) the first victims, for the gallery.
         labels: (k,) their true labels.
         pictures: Reconstructions of the same victims by (cut, attack).
+        stochastic: Whether the edge answers the same image differently each time.
+        queries: Passes of each image, whose Z are averaged.
         complete: False while work of the plan is missing.
     """
 
@@ -44,6 +46,8 @@ class Leakage:
     victims: Pictures
     labels: Int[np.ndarray, " k"]
     pictures: Mapping[tuple[str, str], Pictures]
+    stochastic: bool
+    queries: int
     complete: bool
 
 

@@ -29,6 +29,10 @@ Where Z is much larger than the image there is no gap between training and selec
 """
 
 
+DRAWS = 4
+"""Times that training images pass a stochastic edge: an attacker who sees one draw of the noise learns it by heart."""
+
+
 RECIPE = 4
 """Raised whenever the same attack would come out otherwise, so that older work is done again."""
 
@@ -48,6 +52,8 @@ class Plan:
         progress: Told what is done.
         places: Place of each cut in the network, by name; part of the names of files.
         shelf: Work that the attacks at all cuts share.
+        stochastic: Whether the edge answers the same image differently each time.
+        queries: Passes of each image, whose Z are averaged.
     """
 
     cuts: tuple[Cut, ...]
@@ -60,6 +66,8 @@ class Plan:
     progress: Progress
     places: Mapping[str, int]
     shelf: Shelf = field(default_factory=Shelf)
+    stochastic: bool = False
+    queries: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -71,13 +79,19 @@ class Plan:
         """Images of all parts."""
         return len(self.parts.training) + len(self.parts.selection) + len(self.parts.victims)
 
+    @property
+    def draws(self) -> int:
+        """How often the training images are shown, each time with the noise of another pass."""
+        return DRAWS if self.stochastic else 1
+
     def has_mirrored(self, cut: Cut) -> bool:
         """Whether the training images are also shown mirrored at a cut."""
         return cut.elements <= MIRRORED_ELEMENTS * math.prod(self.shape)
 
     def bytes_of(self, cut: Cut) -> int:
         """Bytes of all Z of a cut as float32."""
-        return 4 * cut.elements * (self.images + self.has_mirrored(cut) * len(self.parts.training))
+        more = self.draws - 1 + self.has_mirrored(cut)
+        return 4 * cut.elements * (self.images + more * len(self.parts.training))
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -165,6 +179,8 @@ def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictur
             victims=victims,
             labels=plan.parts.victims.labels[: len(victims)],
             pictures=dict(ledger.pictures),
+            stochastic=plan.stochastic,
+            queries=plan.queries,
             complete=all(pair in ledger.results or pair in ledger.failures for pair in pairs),
         )
 

@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,9 @@ from goldcut.progress import Progress
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Flags = dict[str, Any]
+
+QUIET = 30.0
+"""Seconds without a word in a log, at most, while work goes on."""
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -155,7 +159,7 @@ out_option = click.option(
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Bars on standard error while work goes on; plain lines where there is no terminal."""
+    """Bars on standard error while work goes on; where there is no terminal a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -170,12 +174,16 @@ def progress_bars() -> Iterator[Progress]:
     )
     with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
+        told = 0.0
 
         def show(task: str, done: float, total: float) -> None:
-            if task not in tasks:
+            nonlocal told
+            new = task not in tasks
+            if new:
                 tasks[task] = bars.add_task(task, total=total)
-                if not console.is_terminal:
-                    console.print(f"{task} ...", highlight=False)
             bars.update(tasks[task], completed=done, total=total)
+            if not console.is_terminal and (new or monotonic() - told >= QUIET):
+                told = monotonic()
+                console.print(f"{task} ..." if new else f"{task}: {done:,.0f} of {total:,.0f}", highlight=False)
 
         yield show
