@@ -4,16 +4,18 @@ Dosovitskiy, Brox: Inverting Visual Representations with Convolutional Networks,
 split inference He, Zhang, Lee: Model Inversion Attacks Against Collaborative Inference, 2019.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from goldcut.attacks.base import Attack, Inverse, View, selection_error
 from goldcut.attacks.mirror import choose_training
-from goldcut.attacks.transforms import choose_transform
+from goldcut.attacks.transforms import Transform, choose_transform
 from goldcut.fitting.loop import Settings, fit
 from goldcut.networks.decoders import SIZES, build_decoder
 from goldcut.progress import Progress, silent
@@ -47,40 +49,82 @@ class Decoder(Attack):
     def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:
         transform = choose_transform(view, seed=seed)
         decoder = build_decoder(view.z_shape, view.kind, view.image_shape, SIZES[self.size], seed=seed).to(view.device)
-
-        mean = view.training.images.float().mean(0) / 255
-        decoder.trunk.start_at(mean)
-        zero = float((view.selection.targets(slice(None)) - mean).square().mean(dtype=torch.float64))
-
-        def invert(z: Tensor) -> Tensor:
-            image: Tensor = decoder(transform(z))
-            return image
-
-        sample = choose_training(view, transform, seed=seed)
-
-        def loss(index: Tensor, noise: torch.Generator) -> Tensor:
-            made = invert(sample.representations(index, view.device))
-            return functional.mse_loss(made, sample.targets(index, view.device))
-
-        fitted = fit(
+        decoder.trunk.start_at(view.training.images.float().mean(0) / 255)
+        return learn_inverse(
+            view,
             decoder,
-            loss,
-            lambda: selection_error(view, invert),
-            samples=len(sample),
-            settings=self.settings,
+            lambda z, _: decoder(z),
+            transform,
+            self.settings,
             seed=seed,
-            ceiling=COLLAPSED * zero,
             task=self.name,
+            details={**asdict(self), "network": asdict(SIZES[self.size])},
             progress=progress,
             checkpoint=checkpoint,
         )
-        return Inverse(
-            invert,
-            selection_mse=fitted.score,
-            converged=fitted.converged,
-            steps=fitted.steps,
-            transform=transform.name,
-            settings={**asdict(self), "network": asdict(SIZES[self.size]), "mirrored": sample is view.mirrored},
-            note=f"started anew {fitted.restarts} times at a lower rate" if fitted.restarts else "",
-            device=view.device,
-        )
+
+
+def learn_inverse(
+    view: View,
+    network: nn.Module,
+    paint: Callable[[Tensor, torch.Generator | None], Tensor],
+    transform: Transform,
+    settings: Settings,
+    *,
+    seed: int,
+    task: str,
+    details: Mapping[str, Any],
+    progress: Progress,
+    checkpoint: Path | None,
+) -> Inverse:
+    """Train any network with the mean squared error until flat, on mirrored images too where they help.
+
+    Args:
+        view: What the attacker is granted.
+        network: On the view's device; trained in place.
+        paint: The network as a function of transformed Z; drawing from the generator where it learns, and from nothing
+            where it inverts.
+        transform: From choose_transform.
+        settings: How to train.
+        seed: Of the order and the noise.
+        task: Name of the attack.
+        details: Hyper-parameters, for the record.
+        progress: Told the steps.
+        checkpoint: File to resume from and to write to.
+
+    Raises:
+        AttackError: The training diverges or collapses even at the lowest rate.
+    """
+    mean = view.training.images.float().mean(0) / 255
+    zero = float((view.selection.targets(slice(None)) - mean).square().mean(dtype=torch.float64))
+    sample = choose_training(view, transform, seed=seed)
+
+    def invert(z: Tensor) -> Tensor:
+        return paint(transform(z), None)
+
+    def loss(index: Tensor, noise: torch.Generator) -> Tensor:
+        made = paint(transform(sample.representations(index, view.device)), noise)
+        return functional.mse_loss(made, sample.targets(index, view.device))
+
+    fitted = fit(
+        network,
+        loss,
+        lambda: selection_error(view, invert),
+        samples=len(sample),
+        settings=settings,
+        seed=seed,
+        ceiling=COLLAPSED * zero,
+        task=task,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    return Inverse(
+        invert,
+        selection_mse=fitted.score,
+        converged=fitted.converged,
+        steps=fitted.steps,
+        transform=transform.name,
+        settings={**details, "mirrored": sample is view.mirrored},
+        note=f"started anew {fitted.restarts} times at a lower rate" if fitted.restarts else "",
+        device=view.device,
+    )

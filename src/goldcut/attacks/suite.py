@@ -2,6 +2,7 @@
 
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.paper import DECONVOLUTIONS
 from goldcut.attacks.ridge import Ridge
 from goldcut.errors import AttackError
 from goldcut.fitting.loop import Settings
@@ -13,16 +14,18 @@ ATTACKS: dict[str, Attack] = {
         Ridge(),
         Decoder("S", Settings(max_steps=8000)),
         Decoder("M", Settings(max_steps=5000)),
+        *DECONVOLUTIONS,
     )
 }
 """Every attack by its name; pass your own Attack to attack_cuts for others."""
 
 SETS: dict[str, tuple[str, ...]] = {
     "standard": ("ridge", "decoder-S", "decoder-M"),
+    "paper": tuple(attack.name for attack in DECONVOLUTIONS),
 }
 """Sets by name."""
 
-SMALL = ("ridge", "decoder-S")
+SMALL = ("ridge", "decoder-S", "deconv")
 """What the effort "small" keeps of a set; an attack that is asked for by its own name is always run."""
 
 

@@ -11,6 +11,7 @@ def test_sets_names_and_efforts():
     assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == ["decoder-M", "ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
+    assert [one.name for one in choose_attacks("paper", "small")] == ["deconv"]
     assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
 
 
