@@ -22,6 +22,18 @@ def build(num_classes=3):
     )
 
 
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(1, 8, 3, 2, 1)
+        self.fc = nn.Linear(512, 3)
+
+    def forward(self, x):
+        z = torch.relu(self.conv(x))
+        return self.fc((z + 0.4 * torch.randn_like(z)).flatten(1))
+
+
 class Choice(nn.Module):
     def __init__(self):
         super().__init__()

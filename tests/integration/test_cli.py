@@ -188,3 +188,23 @@ def test_a_model_that_states_its_input_is_given_that_and_its_normalisation(goldc
     assert answer.code == 1
     assert "12" in answer.err
     assert "16" in answer.err
+
+
+def test_more_images_and_more_queries_of_a_noisy_edge_recover_more(goldcut, tmp_path):
+    flags = ("--attacks", "ridge", "--victims", "100", "--aux-size", "60,150", "--queries", "1,8")
+    answer = goldcut("audit", "model.py:Noisy", DATA, "--out", str(tmp_path / "noisy"), *flags)
+    assert answer.code == 0, answer.err
+    record = json.loads((tmp_path / "noisy" / "attack.json").read_bytes())
+    assert record["view"]["stochastic"]
+    assert record["view"]["queries"] == 8
+    behind = [one for one in record["sweep"] if one["cut"] == "flatten"]  # the first cut behind the noise
+    points = {(one["training_images"], one["queries"]): one["recovered"] for one in behind}
+    assert sorted(points) == [(54, 8), (135, 8), (360, 1), (360, 8)]
+    assert points[54, 8] < points[360, 8]
+    assert points[360, 1] < points[360, 8] - 0.1
+    page = (tmp_path / "noisy" / "report.html").read_text()
+    assert "What more images bring" in page
+    assert "What repeated queries bring" in page
+    answer = goldcut("attack", str(tmp_path / "noisy"), "--attacks", "ridge", "--victims", "100")
+    assert answer.code == 1
+    assert "queries" in answer.err

@@ -33,7 +33,8 @@ def choose_training(view: View, transform: Transform, *, seed: int) -> Sample:
 
     others = few(view.selection, torch.arange(len(view.selection)))
     without = few(view.training, rows)
-    mirrored = few(view.mirrored, rows + len(view.training))
+    images = len(view.mirrored) - len(view.training)  # a stochastic edge has shown each of them several times
+    mirrored = few(view.mirrored, rows % images + len(view.training))
     alone = fit_ridge(lambda: [without], *others)[2]
     together = fit_ridge(lambda: [without, mirrored], *others)[2]
     return view.mirrored if together <= alone else view.training

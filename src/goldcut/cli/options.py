@@ -64,6 +64,21 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value!r} are no numbers; give one per channel, such as 0.5,0.5,0.5", param, ctx)
 
 
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers from 1 on, separated by commas: 300,1k,10k."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        found = [re.fullmatch(r"(\d+)(k?)", part.strip(), re.IGNORECASE) for part in str(value).split(",")]
+        counts = tuple(int(one[1]) * (1000 if one[2] else 1) for one in found if one)
+        if len(counts) < len(found) or 0 in counts:
+            self.fail(f"{value!r} are no counts; give whole numbers such as 300,1k,10k", param, ctx)
+        return counts
+
+
 def bundle(name: str, **options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Several options as one decorator; the command receives them as one dict argument called `name`."""
 
@@ -138,6 +153,17 @@ attack_options = bundle(
         default="unknown",
         show_default=True,
         help="Whether the model was trained on the attacker's images (it goes into the report).",
+    ),
+    aux_size=click.option(
+        "--aux-size", type=Counts(), default=(), metavar="N,N,...", help="Repeat with fewer images, e.g. 300,1k,3k."
+    ),
+    queries=click.option(
+        "--queries",
+        type=Counts(),
+        default="1",
+        show_default=True,
+        metavar="K,K,...",
+        help="How often an image passes an edge that adds noise; the attacker averages.",
     ),
     victims=click.option(
         "--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."

@@ -22,6 +22,8 @@ class Scores:
         mse: Mean squared error per element, images in [0, 1].
         mse_channel_sum: mse times the number of channels (the paper's unit).
         psnr: 10 log10(1 / mse) of the mean mse, in dB.
+        psnr_mean_of_images: Mean of the decibels of each image, as some papers report it; never below psnr.
+        cosine: Mean cosine of reconstruction and image, each less its own mean.
         ssim: Mean structural similarity; its window is in the view.
         recovered: 1 - MSE / MSE of the mean image of the attacker's training images; not clipped.
         recovered_own_mean: The same against the victims' own mean image (a foreign auxiliary set).
@@ -36,6 +38,8 @@ class Scores:
     mse_high: float | None = None
     mse_channel_sum: float
     psnr: float
+    psnr_mean_of_images: float | None = None
+    cosine: float | None = None
     ssim: float | None = None
     recovered: float
     recovered_low: float | None = None
@@ -88,6 +92,33 @@ class Failure:
     cut: str
     attack: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inferred:
+    """What is inferred of the victims from Z at a cut, without any pixels.
+
+    Attributes:
+        cut: Name of the cut.
+        probe: "linear" and "mlp" learn from the attacker's pairs; "retrieval" looks at the nearest other victim.
+        target: What is inferred; "label" is the true class.
+        accuracy: Share of victims that are inferred rightly; `_low`, `_high` are 95 % bootstrap limits.
+        chance: The same without a look at Z: the share of the largest class, or of another victim's being the same.
+        classes: Classes that the victims are of.
+        victims: Victims that were scored.
+        seconds: Wall clock.
+    """
+
+    cut: str
+    probe: Literal["linear", "mlp", "retrieval"]
+    target: Literal["label"] = "label"
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    chance: float
+    classes: int
+    victims: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +184,28 @@ class Worst:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepPoint:
+    """The strongest attack at a cut, for another number of images or queries.
+
+    Attributes:
+        cut: Name of the cut.
+        training_images: Images that the attacker trained on.
+        queries: How often each image passed a stochastic edge.
+        attack: The attack with the highest `recovered`.
+        recovered: Against the same mean image at every point of a curve: that of all the attacker's images.
+    """
+
+    cut: str
+    training_images: int
+    queries: int
+    attack: str
+    recovered: float
+    recovered_low: float | None = None
+    recovered_high: float | None = None
+    converged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttackRecord:
     """The file attack.json: the independent check of the zone.
 
@@ -160,8 +213,10 @@ class AttackRecord:
         scan_sha256: Hash of the scan.json that was attacked.
         attacked: Cuts that were to be attacked, in order.
         failed: Attacks that could not be carried out.
+        inferred: What Z says of the victims without pixels.
         complete: False while attacks of the plan are still missing.
         worst_by_knowledge: The same as `worst` among the attacks that each attacker can carry out.
+        sweep: What fewer images or fewer queries give; the points of `worst` themselves are among them.
     """
 
     schema: Literal["goldcut.attack/1"] = "goldcut.attack/1"
@@ -171,9 +226,11 @@ class AttackRecord:
     baselines: Baselines
     results: tuple[AttackResult, ...]
     failed: tuple[Failure, ...] = ()
+    inferred: tuple[Inferred, ...] = ()
     worst: tuple[Worst, ...]
     zone_post_hoc: Zone
     zone_post_hoc_quarter: Zone
     complete: bool = True
     worst_by_knowledge: Mapping[Knowledge, tuple[Worst, ...]] = field(default_factory=dict)
+    sweep: tuple[SweepPoint, ...] = ()
     provenance: Provenance

@@ -21,6 +21,7 @@ from goldcut.errors import RunError
 from goldcut.records import AttackRecord, ScanRecord
 from goldcut.report import charts, tables, words
 from goldcut.report.case import Standing
+from goldcut.report.curves import attacker_charts
 from goldcut.report.figures import Band, Chart, bands, edge_flops
 from goldcut.report.folder import read_run
 from goldcut.report.gallery import Strip, read_gallery
@@ -124,6 +125,7 @@ def _charts(
     if attack:
         identification = charts.identification_chart(scan, attack, shown)
         leakage = [charts.recovered_chart(scan, attack, shown), *([identification] if identification else [])]
+        leakage += attacker_charts(scan, attack, shown)
         tradeoff = tradeoff_charts(scan, attack, links)
     return {
         "statistics": charts.statistics_charts(scan, shown),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from goldcut.cost.link import Link
-from goldcut.records import AttackRecord, Provenance, ScanRecord
+from goldcut.records import AttackRecord, Knowledge, Provenance, ScanRecord
 from goldcut.report.quantities import dimensions, listing, percent, plural, seconds
 
 DEFINITIONS = (
@@ -35,8 +35,11 @@ DEFINITIONS = (
 )
 """Each word of the page in one line."""
 
-KNOWLEDGE = {
+KNOWLEDGE: dict[Knowledge, str] = {
+    "none": "It runs the cloud's half and sees Z; of the device's half it knows nothing and cannot ask it.",
+    "architecture": "It runs the cloud's half, sees Z and knows how the device's half is built; it cannot ask it.",
     "queries": "It can run the device's half on its own images and see the Z that comes out; it uses no weights.",
+    "weights": "It has the weights of the device's half: gradients lead it from Z to the image.",
 }
 
 
@@ -47,8 +50,8 @@ def threat_model(attack: AttackRecord) -> tuple[tuple[str, str], ...]:
     trained = {"yes": "yes", "no": "no"}.get(view.target_trained_on_auxiliary, "not known")
     shape = dimensions(view.reconstruction_shape)
     rows = [
-        ("knows", KNOWLEDGE.get(view.knowledge, view.knowledge)),
-        ("sees", "Z of each victim, exact, as 32-bit floats, once."),
+        ("knows", KNOWLEDGE[view.knowledge]),
+        ("sees", _seen(attack)),
         ("has images from", f"{view.auxiliary}: {origin}"),
         ("trains on", plural(view.training_images, "image")),
         ("chooses on", f"{plural(view.selection_images, 'image')}; nothing is chosen on victims"),
@@ -61,6 +64,13 @@ def threat_model(attack: AttackRecord) -> tuple[tuple[str, str], ...]:
     if view.ceiling_recovered is not None:
         rows.append(("ceiling at full size", f"{percent(view.ceiling_recovered)} recovered, set by {shape} alone"))
     return tuple(rows)
+
+
+def _seen(attack: AttackRecord) -> str:
+    view = attack.view
+    if not view.stochastic:
+        return "Z of each victim, exact, as 32-bit floats, once."
+    return f"Z of each victim as 32-bit floats, with the edge's own noise, {plural(view.queries, 'time')}, averaged."
 
 
 def assumptions(scan: ScanRecord, attack: AttackRecord | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,23 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.progress import Progress, silent
-from goldcut.records import KNOWLEDGE, AttackRecord, AttackResult, Baselines, Knowledge, ScanRecord, ViewRecord, Worst
+from goldcut.records import (
+    KNOWLEDGE,
+    AttackRecord,
+    AttackResult,
+    Baselines,
+    Knowledge,
+    ScanRecord,
+    SweepPoint,
+    ViewRecord,
+    Worst,
+)
 from goldcut.sources.images import Pack, Parts, divide, load_images
 from goldcut.sources.models import Target
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, refuse_other_settings, reopen, same
 from goldcut.study.scan import MEMORY_BYTES
+from goldcut.study.sweep import LEAST, check_sizes, sweep
 from goldcut.zone.post_hoc import post_hoc_zone
 
 VICTIMS = 1000
@@ -48,6 +60,8 @@ def attack(
     aux: str | None = None,
     aux_seen: str = "unknown",
     victims: int = VICTIMS,
+    aux_size: Sequence[int] = (),
+    queries: Sequence[int] = (1,),
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
@@ -71,6 +85,9 @@ def attack(
         aux: DATA of the attacker's images, when they are others than the data's own.
         aux_seen: "yes", "no" or "unknown": whether the target was trained on the attacker's images.
         victims: Images that are reconstructed and scored; all that there are when fewer.
+        aux_size: Numbers of images with which the attacks are repeated, for the curve of what more of them bring.
+        queries: How often each image passes the edge, where that is stochastic; the most is the attack, fewer are
+            points of a curve.
         device: Where the model and the attacks run.
         memory: Most bytes for features.
         seed: Of everything that is drawn.
@@ -83,30 +100,41 @@ def attack(
     run = Run(out)
     scan = run.scan()
     same(run, scan, target, pack)
-    settings = {"aux": aux, "aux_seen": aux_seen, "victims": victims, "seed": seed}
+    most = max(queries)
+    settings = {"aux": aux, "aux_seen": aux_seen, "victims": victims, "seed": seed, "queries": most}
     before = run.attack()
     if before is not None:
-        refuse_other_settings(run, "attack", {key: before.provenance.settings.get(key) for key in settings}, settings)
+        then = {"queries": 1, **before.provenance.settings}
+        refuse_other_settings(run, "attack", {key: then.get(key) for key in settings}, settings)
     chosen = choose_cuts(scan, cuts)
     suite = choose_attacks(attacks, effort, knowledge) if isinstance(attacks, str) else tuple(attacks)
     parts = divide_parts(target, pack, aux, victims, seed)
     draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
+    sizes = check_sizes(parts, aux_size)
     graph = find_cuts(target.model.to(device), target.input_shape)
-    leakage = attack_cuts(
+    carry_out = partial(
+        attack_cuts,
         graph,
         [graph.cut(name) for name in chosen],
-        parts,
-        suite,
+        attacks=suite,
         seed=seed,
-        folder=run.parts_folder,
         memory_bytes=memory,
         logits=scan.cuts[-1].radius_sq_paper is not None,
         device=device,
         run=scan.model.sha256,
         progress=progress,
-        report=draft.save,
     )
-    return draft.save(leakage)
+    leakage = carry_out(parts=parts, folder=run.parts_folder, queries=most, report=draft.save)
+
+    def attempt(fewer: Parts, count: int, name: str) -> Leakage:
+        folder = run.parts_folder / name
+        return carry_out(parts=fewer, folder=folder, queries=count, zero=parts.training, least=LEAST // 2)
+
+    record = draft.save(leakage)
+    if sizes or len(queries) > 1:
+        for points in sweep(parts, leakage, sizes, sorted(queries), seed, attempt):
+            record = draft.save(leakage, points)
+    return record
 
 
 def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:
@@ -163,14 +191,14 @@ class _Draft:
     settings: Mapping[str, Any]
     device: str
 
-    def save(self, leakage: Leakage) -> AttackRecord:
+    def save(self, leakage: Leakage, points: Sequence[SweepPoint] = ()) -> AttackRecord:
         """Write attack.json and gallery.npz."""
-        record = self._record(leakage)
+        record = self._record(leakage, points)
         records.save(record, self.run.attack_path)
         write_gallery(self._with_kept_pictures(leakage, record), self.run.gallery_path)
         return record
 
-    def _record(self, leakage: Leakage) -> AttackRecord:
+    def _record(self, leakage: Leakage, points: Sequence[SweepPoint]) -> AttackRecord:
         before = self.before
         order = [row.name for row in self.scan.cuts]
         results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
@@ -199,8 +227,16 @@ class _Draft:
             zone_post_hoc_quarter=post_hoc_zone(curve, class_mean, flat, names, share=0.25),
             complete=leakage.complete,
             worst_by_knowledge=_by_knowledge(order, ranked),
+            sweep=self._sweep(points),
             provenance=self.watch.provenance(settings=self.settings, seed=self.settings["seed"], device=self.device),
         )
+
+    def _sweep(self, points: Sequence[SweepPoint]) -> tuple[SweepPoint, ...]:
+        kept = {
+            (one.cut, one.training_images, one.queries): one
+            for one in (*(self.before.sweep if self.before else ()), *points)
+        }
+        return tuple(kept.values())
 
     def _view(self, leakage: Leakage, results: Sequence[AttackResult]) -> ViewRecord:
         parts = self.parts
@@ -216,6 +252,8 @@ class _Draft:
             reconstruction_shape=leakage.image_shape,
             ceiling_recovered=leakage.ceiling_recovered,
             ssim_window=leakage.ssim_window,
+            stochastic=leakage.stochastic,
+            queries=leakage.queries,
         )
 
     def _with_kept_pictures(self, leakage: Leakage, record: AttackRecord) -> Leakage:
