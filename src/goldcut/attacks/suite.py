@@ -2,6 +2,7 @@
 
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.latent import Latent, LatentQuery
 from goldcut.attacks.paper import DECONVOLUTIONS
 from goldcut.attacks.ridge import Ridge
 from goldcut.errors import AttackError
@@ -15,12 +16,17 @@ ATTACKS: dict[str, Attack] = {
         Decoder("S", Settings(max_steps=8000)),
         Decoder("M", Settings(max_steps=5000)),
         *DECONVOLUTIONS,
+        Latent(),
+        LatentQuery(),
     )
 }
 """Every attack by its name; pass your own Attack to attack_cuts for others."""
 
+STANDARD = ("ridge", "decoder-S", "decoder-M")
+
 SETS: dict[str, tuple[str, ...]] = {
-    "standard": ("ridge", "decoder-S", "decoder-M"),
+    "standard": STANDARD,
+    "strong": (*STANDARD, "latent", "latent-query"),
     "paper": tuple(attack.name for attack in DECONVOLUTIONS),
 }
 """Sets by name."""

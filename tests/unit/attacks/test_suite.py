@@ -12,6 +12,7 @@ def test_sets_names_and_efforts():
     assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
     assert [one.name for one in choose_attacks("paper", "small")] == ["deconv"]
+    assert {"ridge", "decoder-M", "latent", "latent-query"} <= {one.name for one in choose_attacks("strong")}
     assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
 
 
@@ -20,6 +21,12 @@ def test_an_effort_moves_the_cap_and_nothing_else():
     caps = [one.settings.max_steps for one in (small, standard, large)]  # type: ignore[attr-defined]
     assert caps == sorted(set(caps))
     assert len({repr(one).replace(f"max_steps={cap}", "") for one, cap in zip((small, standard, large), caps)}) == 1  # noqa: B905
+
+
+def test_a_set_is_cut_down_to_what_the_attacker_knows():
+    searched = {one.name for one in choose_attacks("strong", knowledge="queries")}
+    assert "latent-query" in searched
+    assert "latent" not in searched
 
 
 @pytest.mark.parametrize(
