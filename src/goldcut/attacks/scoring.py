@@ -11,7 +11,7 @@ from torch import Tensor
 from goldcut.attacks.features import enlarge, shrink
 from goldcut.metrics.bootstrap import bootstrap_mean, bootstrap_ratio
 from goldcut.metrics.identification import identification_per_victim
-from goldcut.metrics.pixel import mse_per_image, psnr
+from goldcut.metrics.pixel import cosine_per_image, mse_per_image, psnr, psnr_per_image_mean
 from goldcut.metrics.structure import ssim_per_image
 from goldcut.records import Scores
 from goldcut.sources.images import Images
@@ -85,6 +85,8 @@ class Judge:
             mse_high=mse_high,
             mse_channel_sum=mse * self.shape[0],
             psnr=psnr(mse),
+            psnr_mean_of_images=psnr_per_image_mean(torch.from_numpy(errors)),
+            cosine=float(cosine_per_image(made, self.victims).mean()),
             ssim=None if similarity is None else float(similarity.mean()),
             recovered=recovered(errors, against_mean),
             recovered_low=1 - high,

@@ -2,7 +2,7 @@
 
 from goldcut.metrics.bootstrap import bootstrap_mean, bootstrap_ratio
 from goldcut.metrics.identification import CANDIDATES, identification_per_victim
-from goldcut.metrics.pixel import mse_per_image, psnr
+from goldcut.metrics.pixel import cosine_per_image, mse_per_image, psnr, psnr_per_image_mean
 from goldcut.metrics.structure import ssim_per_image, ssim_window
 from goldcut.metrics.table import METRICS, Metric
 
@@ -12,9 +12,11 @@ __all__ = [
     "Metric",
     "bootstrap_mean",
     "bootstrap_ratio",
+    "cosine_per_image",
     "identification_per_victim",
     "mse_per_image",
     "psnr",
+    "psnr_per_image_mean",
     "ssim_per_image",
     "ssim_window",
 ]

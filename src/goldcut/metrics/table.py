@@ -34,6 +34,8 @@ METRICS: dict[str, Metric] = {
         Metric("mse", "lower", "1", 0.0, 1.0, "Mean squared error per element, images in [0, 1]."),
         Metric("mse_channel_sum", "lower", "1", 0.0, inf, "mse times the channels, the paper's unit."),
         Metric("psnr", "higher", "dB", 0.0, PSNR_LIMIT, "10 log10(1 / mse) of the mean mse."),
+        Metric("psnr_mean_of_images", "higher", "dB", 0.0, PSNR_LIMIT, "Mean over victims of 10 log10(1 / mse)."),
+        Metric("cosine", "higher", "1", -1.0, 1.0, "Mean cosine of both images, each less its own mean."),
         Metric("ssim", "higher", "1", -1.0, 1.0, "Mean structural similarity, Gaussian window."),
         Metric("recovered", "higher", "1", -inf, 1.0, "1 - MSE / MSE of the attacker's mean image."),
         Metric("recovered_own_mean", "higher", "1", -inf, 1.0, "1 - MSE / MSE of the victims' own mean image."),
