@@ -1,9 +1,13 @@
 """The commands end to end on a small model, as a user types them."""
 
 import json
+import runpy
 
 import jsonschema
+import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file
 
 from goldcut.records import json_schema
 
@@ -208,3 +212,34 @@ def test_more_images_and_more_queries_of_a_noisy_edge_recover_more(goldcut, tmp_
     answer = goldcut("attack", str(tmp_path / "noisy"), "--attacks", "ridge", "--victims", "100")
     assert answer.code == 1
     assert "queries" in answer.err
+
+
+def test_a_challenge_hands_over_z_and_scores_what_comes_back(goldcut, audited, files, tmp_path):
+    run, _ = audited
+    answer = goldcut("challenge", str(run), "--cut", "output", "--out", str(tmp_path))
+    assert answer.code == 0, answer.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["challenge.json", "z.safetensors"]
+    content = json.loads((tmp_path / "challenge.json").read_bytes())
+    jsonschema.validate(content, json_schema("goldcut.challenge/1"))
+    with np.load(files / "images.npz") as stored:
+        x = stored["x_test"]
+    z = load_file(tmp_path / "z.safetensors")["z"]
+    assert z.shape == (100, 3)
+    model = runpy.run_path(str(files / "model.py"))["build"]().eval()
+    with torch.no_grad():
+        outputs = model(torch.from_numpy(x[:, None]).float() / 255).numpy()
+    found = np.abs(outputs[None] - z[:, None]).sum(2).argmin(1)  # whose Z it is: known to the test alone
+    assert np.allclose(outputs[found], z, atol=1e-5)
+
+    assert goldcut("score", str(run), str(tmp_path)).code == 1  # nothing has come back yet
+    np.save(tmp_path / "images.npy", x[found][:, None])
+    score = json.loads(goldcut("score", str(run), str(tmp_path), "--json").out)
+    jsonschema.validate(score, json_schema("goldcut.score/1"))
+    assert score["scores"]["recovered"] == pytest.approx(1, abs=1e-4)
+    assert score["scores"]["identification"] == 1
+    np.save(tmp_path / "images.npy", np.full((100, 1, 16, 16), x[found].mean() / 255, dtype=np.float32))
+    assert abs(json.loads(goldcut("score", str(run), str(tmp_path), "--json").out)["scores"]["recovered"]) < 0.1
+    np.save(tmp_path / "images.npy", x[found])
+    answer = goldcut("score", str(run), str(tmp_path))
+    assert answer.code == 1
+    assert "(100, 16, 16)" in answer.err

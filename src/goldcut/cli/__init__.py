@@ -11,6 +11,7 @@ import click
 from goldcut import __version__
 from goldcut.cli.attack import attack
 from goldcut.cli.audit import audit
+from goldcut.cli.challenge import challenge, score
 from goldcut.cli.compare import compare
 from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
@@ -34,7 +35,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, demo):
     commands.add_command(command)
 
 

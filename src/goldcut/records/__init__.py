@@ -17,6 +17,7 @@ from goldcut.records.attack import (
     ViewRecord,
     Worst,
 )
+from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import (
     LEVELS,
     Cut,
@@ -52,6 +53,7 @@ __all__ = [
     "AttackRecord",
     "AttackResult",
     "Baselines",
+    "ChallengeRecord",
     "Cut",
     "CutProfile",
     "CutsRecord",
@@ -68,6 +70,7 @@ __all__ = [
     "Refused",
     "SampleCounts",
     "ScanRecord",
+    "ScoreRecord",
     "Scores",
     "SweepPoint",
     "ViewRecord",

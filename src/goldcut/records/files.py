@@ -9,6 +9,7 @@ import msgspec
 
 from goldcut.errors import RunError
 from goldcut.records.attack import AttackRecord
+from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
 from goldcut.records.scan import ScanRecord
 
@@ -16,6 +17,8 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.cuts/1": CutsRecord,
     "goldcut.scan/1": ScanRecord,
     "goldcut.attack/1": AttackRecord,
+    "goldcut.challenge/1": ChallengeRecord,
+    "goldcut.score/1": ScoreRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 

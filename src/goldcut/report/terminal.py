@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from goldcut.records import AttackRecord, CutsRecord, ScanRecord
+from goldcut.records import AttackRecord, CutsRecord, ScanRecord, ScoreRecord
 from goldcut.report.compare import Comparison, Reading
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.folder import read_run
@@ -39,6 +39,17 @@ def print_verdict(run: Path, console: Console | None = None) -> None:
         for sentence in sentences:
             bullets.add_row(" -", Text(sentence))
         console.print(bullets)
+
+
+def print_score(record: ScoreRecord, console: Console | None = None) -> None:
+    """What a third party recovered at a cut."""
+    console, scores = console or Console(), record.scores
+    got = share(scores.recovered, scores.recovered_low, scores.recovered_high)
+    console.print(Text(f"At {record.cut} these images recover {got} of the pixel variance.", style="bold"))
+    if mean := record.class_mean:
+        console.print(Text(f"The class mean alone, without looking at Z, gives {percent(mean.recovered)}."))
+    told = percent(scores.identification) if known(scores.identification) else MISSING
+    console.print(Text(f"Identified among 20 of the same predicted class: {told}; MSE {number(scores.mse)}."))
 
 
 def print_cuts(found: CutsRecord, console: Console | None = None) -> None:

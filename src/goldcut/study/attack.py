@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from goldcut import records
+from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage, find_worst, write_gallery
@@ -54,7 +55,7 @@ def attack(
     *,
     out: Path,
     cuts: str = "all",
-    attacks: str | Sequence[Attack] = "standard",
+    attacks: str | Sequence[Attack | Probe] = "standard",
     effort: str = "standard",
     knowledge: Knowledge = "weights",
     aux: str | None = None,
@@ -78,7 +79,7 @@ def attack(
         out: The run folder.
         cuts: "all" (the output too), "zone" (the default rule's zone and the cut before it), or names separated by
             commas.
-        attacks: A set ("standard"), names separated by commas, or Attack objects.
+        attacks: A set ("standard"), names separated by commas, or Attack and Probe objects.
         effort: "small", "standard" or "large": how long an attack may train before it is called not converged.
         knowledge: What the attacker knows of the edge half: "weights", "queries" (its answers to any image),
             "architecture" or "none". A set of attacks is cut down to what can be done with it.
@@ -203,6 +204,8 @@ class _Draft:
         order = [row.name for row in self.scan.cuts]
         results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
         failed = {(one.cut, one.attack): one for one in (*(before.failed if before else ()), *leakage.failures)}
+        inferred = {(one.cut, one.probe): one for one in (*(before.inferred if before else ()), *leakage.inferred)}
+        done = {*results, *((one.cut, Probe().name) for one in inferred.values())}
         attacked = {*(before.attacked if before else ()), *leakage.cuts}
         nearest = {**(before.baselines.nearest if before else {}), **leakage.baselines.nearest}
         ranked = sorted(results.values(), key=lambda one: order.index(one.cut))
@@ -221,7 +224,8 @@ class _Draft:
             attacked=tuple(name for name in order if name in attacked),
             baselines=baselines,
             results=tuple(ranked),
-            failed=tuple(one for pair, one in failed.items() if pair not in results),
+            failed=tuple(one for pair, one in failed.items() if pair not in done),
+            inferred=tuple(sorted(inferred.values(), key=lambda one: order.index(one.cut))),
             worst=worst,
             zone_post_hoc=post_hoc_zone(curve, class_mean, flat, names, share=0.5),
             zone_post_hoc_quarter=post_hoc_zone(curve, class_mean, flat, names, share=0.25),
