@@ -7,9 +7,12 @@ from typing import Any
 from goldcut.records import AttackRecord, AttackResult, CutProfile, ScanRecord
 from goldcut.report.figures import (
     BLUE,
+    BROWN,
     GREEN,
     GREY,
+    OLIVE,
     ORANGE,
+    PINK,
     PURPLE,
     RED,
     TEAL,
@@ -27,7 +30,7 @@ from goldcut.report.figures import (
 )
 from goldcut.report.quantities import count, known, number, percent, share, size
 
-ATTACK_COLOURS = (BLUE, ORANGE, PURPLE, TEAL, GREEN)
+ATTACK_COLOURS = (BLUE, ORANGE, PURPLE, TEAL, GREEN, BROWN, PINK, OLIVE)
 NOISE_STYLES = ((PURPLE, "solid"), (BLUE, "dash"), (TEAL, "dot"), (ORANGE, "dashdot"))
 
 

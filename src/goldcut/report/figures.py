@@ -17,6 +17,7 @@ from goldcut.report.quantities import known
 
 BLUE, ORANGE, GREEN, PURPLE = "#3b7dc4", "#d0702a", "#2e9468", "#9467bd"
 RED, TEAL, GREY = "#cf4a5c", "#2892a3", "#7b8794"
+BROWN, PINK, OLIVE = "#8f6a3c", "#c0599a", "#7d8a2e"
 
 
 @dataclass(frozen=True)

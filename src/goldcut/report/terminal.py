@@ -131,6 +131,10 @@ def print_scan(scan: ScanRecord, console: Console | None = None) -> None:
 def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
     """What the strongest attack recovers at each cut, beside the baselines."""
     best = {(result.cut, result.attack): result for result in attack.results}
+    identified: dict[str, list[float]] = {}
+    for one in attack.results:
+        if one.identification is not None:
+            identified.setdefault(one.cut, []).append(one.identification)
     table = _table("strongest attack at each cut")
     table.add_column("cut", overflow="fold")
     table.add_column("attack")
@@ -143,7 +147,7 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
             Text(worst.cut),
             Text(worst.attack),
             share(worst.recovered, worst.recovered_low, worst.recovered_high),
-            percent(result.identification if result else None),
+            percent(max(told) if (told := identified.get(worst.cut)) else None),
             number(result.ssim if result else None),
             number(result.psnr if result else None),
             "" if worst.converged else "still improving",
@@ -153,7 +157,12 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
     console.print(table)
     mean = attack.baselines.class_mean
     said = f"class mean alone: {percent(mean.recovered)}; " if mean else ""
-    console.print(Text(f"{said}chance of identification: 5 %; bold: the zone by the post hoc rule", style="dim"))
+    console.print(
+        Text(
+            f"{said}chance of identification, by whichever attack: 5 %; bold: the zone by the post hoc rule",
+            style="dim",
+        )
+    )
     for failure in attack.failed:
         console.print(Text(f"failed: {failure.attack} at {failure.cut}: {failure.reason}", style="yellow"))
 
