@@ -87,11 +87,16 @@ class AttackResult(Scores):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An attack that could not be carried out at a cut, and why."""
+    """An attack that could not be carried out at a cut, and why.
+
+    Attributes:
+        needs: What the attacker would have to know.
+    """
 
     cut: str
     attack: str
     reason: str
+    needs: Knowledge = "queries"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,6 +141,15 @@ def test_a_failed_or_unconverged_attack_at_the_recommended_cut_confirms_nothing(
     verdict = reach_verdict(scan, replace(attack, results=results))
     assert verdict.standing == "open"
     assert "at layer4.0 decoder-S was still improving." in words(verdict)
+    far = tuple(
+        replace(r, recovered=0.02, recovered_low=0.01, recovered_high=0.03, converged=False)
+        if (r.cut, r.attack) == ("layer4.0", "ridge")
+        else r
+        for r in attack.results
+    )
+    assert reach_verdict(scan, replace(attack, results=far)).standing == "confirmed"
+    blind = replace(attack, failed=(Failure(cut="layer4.0", attack="shadow", reason="no labels.", needs="none"),))
+    assert reach_verdict(scan, blind).standing == "confirmed"
     elsewhere = replace(attack, failed=(Failure(cut="bn1", attack="decoder-L", reason="out of memory."),))
     assert reach_verdict(scan, elsewhere).standing == "confirmed"
 
