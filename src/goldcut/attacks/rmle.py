@@ -1,0 +1,96 @@
+"""The regularised likelihood: the smooth image whose Z is the given one; nothing is trained.
+
+He, Zhang, Lee: Model Inversion Attacks Against Collaborative Inference, 2019, section 4. Their weight of the total
+variation has to grow with depth, so it is swept here.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from goldcut.attacks.base import Attack, Inverse, View
+from goldcut.attacks.decoder import CAPS
+from goldcut.attacks.search import OWN, PIECE, Penalty, Search, pose
+from goldcut.attacks.spectrum import measure_spectrum
+from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
+from goldcut.progress import Progress, silent
+from goldcut.records import Knowledge
+
+VICTIMS = 64
+"""Victims that are searched for, each alone."""
+
+PENALTIES = (*(Penalty(smooth, near=0.01) for smooth in (0.0, 0.01, 0.1, 1.0, 10.0)), Penalty(0.0, near=1.0))
+"""Weights that are tried: from no smoothness to ten times what the attacker's own images cost."""
+
+NOISE = 0.5
+"""Standard deviation of the starts beside the mean image, in those of the attacker's own images."""
+
+FULL = 2
+"""Penalties that are tried over all steps."""
+
+
+@dataclass(frozen=True)
+class RegularisedLikelihood(Attack):
+    """Search from the mean image and from noise; of each victim the end that comes nearest to Z is kept.
+
+    Attributes:
+        steps: Of one search.
+        starts: Searches for each victim.
+    """
+
+    steps: int = 300
+    starts: int = 2
+
+    @property
+    def name(self) -> str:
+        return "rmle"
+
+    @property
+    def needs(self) -> Knowledge:
+        return "weights"
+
+    @property
+    def victims(self) -> int:
+        return VICTIMS
+
+    def at_effort(self, effort: str) -> "RegularisedLikelihood":
+        return replace(self, steps=round(CAPS[effort] * self.steps))
+
+    @torch.no_grad()
+    def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:
+        problems = pose(view, seed=seed)
+        own = view.training.targets(slice(0, OWN), view.device)
+        mean = own.mean(0)
+        spectrum = measure_spectrum(own - mean)
+        generator = torch.Generator().manual_seed(seed)
+        noise = [NOISE * torch.randn(mean.shape, generator=generator).to(mean) for _ in range(self.starts - 1)]
+        few = slice(0, SELECTION)
+        z, truth = view.selection.representations(few, view.device), view.selection.targets(few, view.device)
+
+        def run(search: Search, steps: int) -> Course:
+            return follow(replace(search, steps=steps).walk(z, mean.expand_as(truth)), truth, meter)
+
+        def find(z: Tensor, meter: Meter) -> Tensor:
+            return search.find(z, mean.expand(len(z), *mean.shape), [None, *noise], course.best, meter)
+
+        candidates = [Search(problems[0], spectrum, penalty, self.steps) for penalty in PENALTIES]
+        candidates += [Search(problem, spectrum, PENALTIES[0], self.steps) for problem in problems[1:]]
+        total = len(candidates) * short(self.steps) + (FULL + self.starts) * self.steps
+        meter = Meter(self.name, total, progress)
+        search, course = choose(candidates, run, steps=self.steps, keep=FULL)
+        error = float((find(z, meter) - truth).square().mean())
+
+        def invert(z: Tensor) -> Tensor:
+            return find(z, Meter(f"{self.name}, images", -(-len(z) // PIECE) * self.starts * course.best, progress))
+
+        return Inverse(
+            invert,
+            selection_mse=error,
+            converged=course.converged,
+            steps=course.best,
+            transform=search.problem.transform.name,
+            settings=asdict(self) | asdict(search.penalty) | {"selection": len(truth)},
+            device=view.device,
+        )
