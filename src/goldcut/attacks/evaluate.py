@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.crew import run_together
@@ -53,7 +54,7 @@ def attack_cuts(
     graph: CutGraph,
     cuts: Sequence[Cut],
     parts: Parts,
-    attacks: Sequence[Attack],
+    attacks: Sequence[Attack | Probe],
     *,
     seed: int,
     folder: Path,
@@ -76,7 +77,7 @@ def attack_cuts(
         graph: From find_cuts; its model is on `device`.
         cuts: To be attacked, in order.
         parts: The attacker's images and the victims.
-        attacks: From choose_attacks, or any objects of your own.
+        attacks: From choose_attacks, or any objects of your own; a Probe where the victims have classes.
         seed: Of everything random.
         folder: Where finished work is kept; the same call again skips it.
         memory_bytes: For everything; cuts whose Z does not fit together are attacked one group after the
@@ -109,7 +110,7 @@ def attack_cuts(
     plan = Plan(
         tuple(cuts),
         parts,
-        tuple(attacks),
+        tuple(one for one in attacks if isinstance(one, Attack)),
         seed,
         logits,
         device,
@@ -119,6 +120,7 @@ def attack_cuts(
         shelf,
         stochastic=stochastic,
         queries=queries,
+        probes=tuple(one for one in attacks if isinstance(one, Probe) and len(parts.victims.classes) > 1),
     )
     ledger = Ledger()
     missing = read_finished(plan, ledger)
@@ -152,7 +154,7 @@ class _Desk:
         self,
         graph: CutGraph,
         group: Sequence[Cut],
-        missing: Mapping[str, Sequence[Attack | None]],
+        missing: Mapping[str, Sequence[Attack | Probe | None]],
         make: Callable[[tuple[int, ...]], Tensor],
         workers: int,
     ) -> None:
@@ -162,12 +164,13 @@ class _Desk:
         self._score_constants(judge)
         alone: list[Callable[[Progress], None]] = []
         following: list[Callable[[Progress], None]] = []
-        for attack in (*reversed(self.plan.attacks), None):  # what comes last in a set takes longest: it begins
+        # What comes last in a set takes longest: it begins.
+        for attack in (*reversed(self.plan.attacks), *self.plan.probes, None):
             for cut in (one for one in group if attack in missing[one.name]):
                 if broken := read.broken[cut.name]:
                     self._fail(cut, attack, f"Z is not finite for {broken} images at this cut")
                 else:
-                    work = following if attack is not None and attack.follows else alone
+                    work = following if isinstance(attack, Attack) and attack.follows else alone
                     work.append(self._piece(cut, attack, read, judge))
         for work in (alone, following):
             run_together(work, workers=workers, progress=self.plan.progress)
@@ -187,8 +190,8 @@ class _Desk:
                 self.plan.finished.write(name, self.plan.finished.key(name), scores, _as_pictures(made))
                 self.ledger.constants[name] = scores
 
-    def _piece(self, cut: Cut, attack: Attack | None, read: Group, judge: Judge) -> Callable[[Progress], None]:
-        """One attack, or the nearest neighbour, at one cut, as a piece of work."""
+    def _piece(self, cut: Cut, attack: Attack | Probe | None, read: Group, judge: Judge) -> Callable[[Progress], None]:
+        """One attack, a probe, or the nearest neighbour, at one cut, as a piece of work."""
         view, z = read.views[cut.name], read.z[cut.name]
         if attack is None:
             return lambda _: self._file_nearest(cut, judge, nearest_images(view.training, z, view.device))
@@ -196,6 +199,9 @@ class _Desk:
         def carry_out(progress: Progress) -> None:
             started = monotonic()
             try:
+                if isinstance(attack, Probe):
+                    self._infer(cut, attack, view, z, progress)
+                    return
                 inverse, made = self._carry_out(cut, attack, view, z, progress)
             except Exception as error:  # whatever one attack does wrong stops no other
                 self._fail(cut, attack, _reason(error))
@@ -203,6 +209,22 @@ class _Desk:
                 self._file(cut, attack, judge, inverse, made, read.seconds + monotonic() - started)
 
         return carry_out
+
+    def _infer(self, cut: Cut, probe: Probe, view: View, z: Tensor, progress: Progress) -> None:
+        plan = self.plan
+        inferred = probe.infer(
+            view.granted(probe.needs),
+            z,
+            plan.parts.victims.labels,
+            cut=cut.name,
+            seed=plan.seed_of(cut, probe.name),
+            progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
+        )
+        pictures = np.empty((0, *self.judge.victims.shape[2:], 1), np.uint8)
+        plan.finished.write(plan.stem(cut, probe.name), plan.key(cut, probe), inferred, pictures)
+        with self.ledger.lock:
+            self.ledger.inferred[cut.name, probe.name] = inferred
+        self.tell()
 
     def _carry_out(self, cut: Cut, attack: Attack, view: View, z: Tensor, progress: Progress) -> tuple[Inverse, Tensor]:
         plan = self.plan
@@ -267,10 +289,12 @@ class _Desk:
         with self.ledger.lock:
             self.ledger.nearest[cut.name] = scores
 
-    def _fail(self, cut: Cut, attack: Attack | None, reason: str) -> None:
+    def _fail(self, cut: Cut, attack: Attack | Probe | None, reason: str) -> None:
         if attack is not None:
             with self.ledger.lock:
-                self.ledger.failures[cut.name, attack.name] = Failure(cut=cut.name, attack=attack.name, reason=reason)
+                self.ledger.failures[cut.name, attack.name] = Failure(
+                    cut=cut.name, attack=attack.name, reason=reason, needs=attack.needs
+                )
             self.tell()
 
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from jaxtyping import UInt8
 
-from goldcut.records import AttackResult, Scores, to_json, write_atomically
+from goldcut.records import AttackResult, Inferred, Scores, to_json, write_atomically
 
-Kept = TypeVar("Kept", AttackResult, Scores)
+Kept = TypeVar("Kept", AttackResult, Scores, tuple[Inferred, ...])
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Finished:
         """A file of a piece of work, such as 003-decoder-S.json."""
         return self.folder / f"{stem}{suffix}"
 
-    def write(self, stem: str, key: str, kept: AttackResult | Scores, pictures: UInt8[np.ndarray, "k h w c"]) -> None:
+    def write(self, stem: str, key: str, kept: Kept, pictures: UInt8[np.ndarray, "k h w c"]) -> None:
         """Keep a result and its pictures; the result comes last, so that it vouches for the pictures."""
         packed = io.BytesIO()
         np.savez_compressed(packed, pictures=pictures)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from goldcut.records import AttackResult, Baselines, Failure, Worst, write_atomically
+from goldcut.records import AttackResult, Baselines, Failure, Inferred, Worst, write_atomically
 
 Pictures = UInt8[np.ndarray, "k h w c"]
 
@@ -22,6 +22,7 @@ class Leakage:
         baselines: What is had without an attack.
         results: In the order of the cuts, then of the attacks.
         failures: Attacks that could not be carried out, in the same order.
+        inferred: What Z says without pixels.
         worst: Per cut, where any attack ended.
         cuts: Names of the cuts that were to be attacked, in order.
         image_shape: (C, H, W) at which the attacks work and are scored.
@@ -38,6 +39,7 @@ class Leakage:
     baselines: Baselines
     results: tuple[AttackResult, ...]
     failures: tuple[Failure, ...]
+    inferred: tuple[Inferred, ...]
     worst: tuple[Worst, ...]
     cuts: tuple[str, ...]
     image_shape: tuple[int, int, int]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.features import attack_shape
 from goldcut.attacks.finished import Finished
@@ -15,7 +16,7 @@ from goldcut.attacks.shelf import Shelf
 from goldcut.errors import AttackError
 from goldcut.metrics.structure import ssim_window
 from goldcut.progress import Progress
-from goldcut.records import AttackResult, Baselines, Cut, Failure, Scores
+from goldcut.records import AttackResult, Baselines, Cut, Failure, Inferred, Scores
 from goldcut.sources.images import Parts
 
 MEAN_IMAGE, CLASS_MEAN, NEAREST = "mean-image", "class-mean", "nearest"
@@ -54,6 +55,7 @@ class Plan:
         shelf: Work that the attacks at all cuts share.
         stochastic: Whether the edge answers the same image differently each time.
         queries: Passes of each image, whose Z are averaged.
+        probes: What is inferred without pixels.
     """
 
     cuts: tuple[Cut, ...]
@@ -68,6 +70,7 @@ class Plan:
     shelf: Shelf = field(default_factory=Shelf)
     stochastic: bool = False
     queries: int = 1
+    probes: tuple[Probe, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -102,7 +105,7 @@ class Plan:
         """File name of a piece of work, without its suffix."""
         return f"{self.places[cut.name]:03d}-{name}"
 
-    def key(self, cut: Cut, attack: Attack | None) -> str:
+    def key(self, cut: Cut, attack: Attack | Probe | None) -> str:
         """Hash of what a piece of work depends on; None is the nearest neighbour."""
         return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack))
 
@@ -123,6 +126,7 @@ class Ledger:
     constants: dict[str, Scores] = field(default_factory=dict)
     nearest: dict[str, Scores] = field(default_factory=dict)
     results: dict[tuple[str, str], AttackResult] = field(default_factory=dict)
+    inferred: dict[tuple[str, str], tuple[Inferred, ...]] = field(default_factory=dict)
     failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
     pictures: dict[tuple[str, str], Pictures] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -136,14 +140,14 @@ def hash_parts(parts: Parts) -> str:
     return digest.hexdigest()
 
 
-def read_finished(plan: Plan, ledger: Ledger) -> dict[str, list[Attack | None]]:
+def read_finished(plan: Plan, ledger: Ledger) -> dict[str, list[Attack | Probe | None]]:
     """Take over what is finished; per cut what is still to be done, None for the nearest neighbour."""
     for name in plan.constants:
         if kept := plan.finished.read(name, plan.finished.key(name), Scores):
             ledger.constants[name] = kept[0]
-    missing: dict[str, list[Attack | None]] = {}
+    missing: dict[str, list[Attack | Probe | None]] = {}
     for cut in plan.cuts:
-        todo: list[Attack | None] = []
+        todo: list[Attack | Probe | None] = []
         missing[cut.name] = todo
         if near := plan.finished.read(plan.stem(cut, NEAREST), plan.key(cut, None), Scores):
             ledger.nearest[cut.name] = near[0]
@@ -154,12 +158,18 @@ def read_finished(plan: Plan, ledger: Ledger) -> dict[str, list[Attack | None]]:
                 ledger.results[cut.name, attack.name], ledger.pictures[cut.name, attack.name] = done
             else:
                 todo.append(attack)
+        for probe in plan.probes:
+            if said := plan.finished.read(plan.stem(cut, probe.name), plan.key(cut, probe), tuple[Inferred, ...]):
+                ledger.inferred[cut.name, probe.name] = said[0]
+            else:
+                todo.append(probe)
     return missing
 
 
 def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictures) -> Leakage:
     """What has been found so far, in the order of the plan."""
     pairs = [(cut.name, attack.name) for cut in plan.cuts for attack in plan.attacks]
+    asked = [(cut.name, probe.name) for cut in plan.cuts for probe in plan.probes]
     names = [cut.name for cut in plan.cuts]
     with ledger.lock:
         results = tuple(ledger.results[pair] for pair in pairs if pair in ledger.results)
@@ -170,7 +180,8 @@ def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictur
                 nearest={name: ledger.nearest[name] for name in names if name in ledger.nearest},
             ),
             results=results,
-            failures=tuple(ledger.failures[pair] for pair in pairs if pair in ledger.failures),
+            failures=tuple(ledger.failures[pair] for pair in (*pairs, *asked) if pair in ledger.failures),
+            inferred=tuple(one for pair in asked for one in ledger.inferred.get(pair, ())),
             worst=find_worst(names, results),
             cuts=tuple(names),
             image_shape=plan.shape,
@@ -181,11 +192,14 @@ def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictur
             pictures=dict(ledger.pictures),
             stochastic=plan.stochastic,
             queries=plan.queries,
-            complete=all(pair in ledger.results or pair in ledger.failures for pair in pairs),
+            complete=all(
+                pair in ledger.results or pair in ledger.inferred or pair in ledger.failures
+                for pair in (*pairs, *asked)
+            ),
         )
 
 
-def check_names(attacks: Sequence[Attack]) -> None:
+def check_names(attacks: Sequence[Attack | Probe]) -> None:
     """Refuse two attacks of one name: one would overwrite the other.
 
     Raises:

@@ -1,5 +1,6 @@
 """The attacks by name, the sets of them, and what an effort takes from a set."""
 
+from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.latent import Latent, LatentQuery
@@ -22,7 +23,10 @@ ATTACKS: dict[str, Attack] = {
 }
 """Every attack by its name; pass your own Attack to attack_cuts for others."""
 
-STANDARD = ("ridge", "decoder-S", "decoder-M")
+PROBES: dict[str, Probe] = {probe.name: probe for probe in (Probe(),)}
+"""What is inferred without pixels; chosen by name as attacks are."""
+
+STANDARD = ("ridge", "decoder-S", "decoder-M", "attributes")
 
 SETS: dict[str, tuple[str, ...]] = {
     "standard": STANDARD,
@@ -35,8 +39,10 @@ SMALL = ("ridge", "decoder-S", "deconv")
 """What the effort "small" keeps of a set; an attack that is asked for by its own name is always run."""
 
 
-def choose_attacks(names: str, effort: str = "standard", knowledge: Knowledge = "weights") -> tuple[Attack, ...]:
-    """Attacks by set or by names separated by commas, with the caps of an effort.
+def choose_attacks(
+    names: str, effort: str = "standard", knowledge: Knowledge = "weights"
+) -> tuple[Attack | Probe, ...]:
+    """Attacks and probes by set or by names separated by commas, with the caps of an effort.
 
     Args:
         names: Sets and names.
@@ -55,17 +61,18 @@ def choose_attacks(names: str, effort: str = "standard", knowledge: Knowledge = 
     if knowledge not in KNOWLEDGE:
         raise AttackError(f"there is no knowledge {knowledge!r}", f"Choose one of {', '.join(KNOWLEDGE)}.")
     most = KNOWLEDGE.index(knowledge)
+    known: dict[str, Attack | Probe] = {**ATTACKS, **PROBES}
     chosen: list[str] = []
     for name in (part.strip() for part in names.split(",")):
-        if name not in SETS and name not in ATTACKS:
-            raise AttackError(f"there is no attack {name!r}", f"Choose from {', '.join([*SETS, *ATTACKS])}.")
-        members = [one for one in SETS.get(name, (name,)) if name in ATTACKS or effort != "small" or one in SMALL]
-        able = [one for one in members if KNOWLEDGE.index(ATTACKS[one].needs) <= most]
+        if name not in SETS and name not in known:
+            raise AttackError(f"there is no attack {name!r}", f"Choose from {', '.join([*SETS, *known])}.")
+        members = [one for one in SETS.get(name, (name,)) if name in known or effort != "small" or one in SMALL]
+        able = [one for one in members if KNOWLEDGE.index(known[one].needs) <= most]
         if not able:
-            needed = " or ".join(sorted({ATTACKS[one].needs for one in members}))
+            needed = " or ".join(sorted({known[one].needs for one in members}))
             raise AttackError(
                 f"{name} needs an attacker that knows {needed} and this one knows {knowledge}",
                 "Choose other --attacks, or another --knowledge.",
             )
         chosen += [one for one in able if one not in chosen]
-    return tuple(ATTACKS[name].at_effort(effort) for name in chosen)
+    return tuple(one.at_effort(effort) if isinstance(one, Attack) else one for one in map(known.__getitem__, chosen))

@@ -62,6 +62,5 @@ def cosine_per_image(first: Float[Tensor, "n c h w"], second: Float[Tensor, "n c
         >>> round(float(cosine_per_image(image, 0.5 - image / 4)), 6)
         -1.0
     """
-    flat = (images.double().flatten(1) for images in (first, second))
-    centred = (images - images.mean(1, keepdim=True) for images in flat)
-    return functional.cosine_similarity(*centred, dim=1)
+    one, other = (images.double().flatten(1) for images in (first, second))
+    return functional.cosine_similarity(one - one.mean(1, keepdim=True), other - other.mean(1, keepdim=True), dim=1)

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from goldcut.attacks import Attack, Decoder, Inverse, Leakage, Ridge, View, attack_cuts, write_gallery
+from goldcut.attacks.attributes import Probe
 from goldcut.attacks.evaluate import GALLERY
 from goldcut.cuts import CutGraph, find_cuts
 from goldcut.errors import AttackError
 from goldcut.fitting import Settings
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackResult
-from goldcut.sources.images import Parts, divide
+from goldcut.sources.images import Images, Parts, divide
 
 QUICK = Settings(max_steps=12, batch=32, round_steps=3)
 MEMORY = 1 << 30
@@ -265,6 +266,47 @@ def test_finished_work_is_not_done_again_and_other_settings_are(graph: CutGraph,
     assert len(looks) == 7
     run(graph, parts, (Spy(look), Ridge()), tmp_path, seed=1, run="another model")
     assert len(looks) == 10
+
+
+def test_a_probe_says_what_z_tells_without_pixels_and_is_kept(graph: CutGraph, parts: Parts, tmp_path: Path):
+    probe = Probe(hidden=8, settings=QUICK)
+    reports: list[Leakage] = []
+    first = run(graph, parts, (probe, Ridge()), tmp_path, names=("deep", "output"), report=reports.append)
+    assert not first.failures
+    assert first.complete
+    assert [(one.cut, one.probe) for one in first.inferred] == [
+        (cut, one) for cut in ("deep", "output") for one in ("linear", "mlp", "retrieval")
+    ]
+    assert all(one.victims == len(parts.victims) for one in first.inferred)
+    assert [one.attack for one in first.results] == ["ridge", "ridge"]
+    assert any(not one.complete for one in reports)
+    asked: list[str] = []
+    again = run(graph, parts, (probe,), tmp_path, names=("deep",), progress=lambda task, *_: asked.append(task))
+    assert again.inferred == first.inferred[:3]
+    assert not asked
+    other = replace(probe, hidden=4)
+    run(graph, parts, (other,), tmp_path, names=("deep",), progress=lambda task, *_: asked.append(task))
+    assert "attributes at deep" in asked
+
+
+def test_victims_of_one_class_leave_nothing_to_infer(graph: CutGraph, parts: Parts, tmp_path: Path):
+    victims = parts.victims
+    unlabelled = Images(victims._pixels, np.zeros_like(victims.labels), classes=("all",), spec="x", part="x")
+    leakage = run(graph, replace(parts, victims=unlabelled), (Probe(), Ridge()), tmp_path, names=("output",))
+    assert leakage.complete
+    assert not leakage.inferred
+    assert not leakage.failures
+
+
+def test_a_probe_that_cannot_be_carried_out_is_a_failure(graph: CutGraph, parts: Parts, tmp_path: Path):
+    @dataclass(frozen=True)
+    class Broken(Probe):
+        def infer(self, *args: Any, **options: Any) -> Any:
+            raise ValueError("no luck")
+
+    leakage = run(graph, parts, (Broken(), Ridge()), tmp_path, names=("output",))
+    assert [(one.attack, one.reason) for one in leakage.failures] == [("attributes", "ValueError: no luck")]
+    assert leakage.complete
 
 
 def test_an_interrupt_loses_only_what_was_running(graph: CutGraph, parts: Parts, tmp_path: Path):

@@ -2,17 +2,19 @@
 
 import pytest
 
-from goldcut.attacks.suite import ATTACKS, choose_attacks
+from goldcut.attacks.suite import ATTACKS, PROBES, choose_attacks
 from goldcut.errors import AttackError
 
 
 def test_sets_names_and_efforts():
-    assert [one.name for one in choose_attacks("standard")] == ["ridge", "decoder-S", "decoder-M"]
-    assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == ["decoder-M", "ridge", "decoder-S"]
+    standard = ["ridge", "decoder-S", "decoder-M", "attributes"]
+    assert [one.name for one in choose_attacks("standard")] == standard
+    assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == [standard[i] for i in (2, 0, 1, 3)]
     assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
     assert [one.name for one in choose_attacks("paper", "small")] == ["deconv"]
     assert {"ridge", "decoder-M", "latent", "latent-query"} <= {one.name for one in choose_attacks("strong")}
+    assert choose_attacks("attributes", "small") == (PROBES["attributes"],)
     assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
 
 
