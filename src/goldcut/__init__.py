@@ -7,6 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goldcut.attacks.base import Attack as Attack
+    from goldcut.attacks.base import Inverse as Inverse
+    from goldcut.attacks.base import View as View
     from goldcut.cuts.graph import CutGraph as CutGraph
     from goldcut.cuts.graph import find_cuts as find_cuts
     from goldcut.cuts.split import Split as Split
@@ -35,15 +38,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Attack": "goldcut.attacks.base",
     "AttackRecord": "goldcut.records",
     "Cut": "goldcut.records",
     "CutGraph": "goldcut.cuts.graph",
     "GoldcutError": "goldcut.errors",
     "Images": "goldcut.sources.images",
+    "Inverse": "goldcut.attacks.base",
     "ScanRecord": "goldcut.records",
     "Split": "goldcut.cuts.split",
     "Study": "goldcut.study.examine",
     "Target": "goldcut.sources.models",
+    "View": "goldcut.attacks.base",
     "Zone": "goldcut.records",
     "adopt_model": "goldcut.sources.models",
     "attack": "goldcut.study.attack",

@@ -1,13 +1,15 @@
 """The whole path in one call, for a live model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
+from goldcut.attacks.base import Attack
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.progress import Progress, silent
-from goldcut.records import AttackRecord, ScanRecord
+from goldcut.records import AttackRecord, Knowledge, ScanRecord
 from goldcut.sources.images import Images, Pack
 from goldcut.sources.models import adopt_model
 from goldcut.study.attack import attack
@@ -41,8 +43,11 @@ def examine(
     labels: str = "truth",
     level: str = "block",
     cuts: str = "all",
-    attacks: str = "standard",
+    attacks: str | Sequence[Attack] = "standard",
     effort: str = "standard",
+    knowledge: Knowledge = "weights",
+    aux_size: Sequence[int] = (),
+    queries: Sequence[int] = (1,),
     aux_seen: str = "unknown",
     victims: int = 1000,
     device: str = "cpu",
@@ -61,8 +66,11 @@ def examine(
         labels: "truth", "predicted" or "clusters:K".
         level: "block", "group" or "all".
         cuts: "all", "zone", or names separated by commas.
-        attacks: A set ("standard") or names separated by commas.
+        attacks: A set ("standard"), names separated by commas, or Attack objects.
         effort: "small", "standard" or "large".
+        knowledge: What the attacker knows of the edge half: "weights", "queries", "architecture" or "none".
+        aux_size: Numbers of images with which the attacks are repeated.
+        queries: How often each image passes an edge that adds noise.
         aux_seen: "yes", "no" or "unknown": whether the model was trained on the attacker's images.
         victims: Images that are reconstructed and scored.
         device: Where the model and the attacks run.
@@ -94,6 +102,9 @@ def examine(
         cuts=cuts,
         attacks=attacks,
         effort=effort,
+        knowledge=knowledge,
+        aux_size=aux_size,
+        queries=queries,
         aux_seen=aux_seen,
         victims=victims,
         device=device,
