@@ -19,7 +19,7 @@ from goldcut import records
 from goldcut.cost.link import LINKS, Link
 from goldcut.errors import RunError
 from goldcut.records import AttackRecord, ScanRecord
-from goldcut.report import charts, tables, words
+from goldcut.report import charts, inferred, tables, words
 from goldcut.report.case import Standing
 from goldcut.report.curves import attacker_charts
 from goldcut.report.figures import Band, Chart, bands, edge_flops
@@ -103,6 +103,8 @@ def render(
         bounds=tables.bound_rows(scan),
         result_columns=tables.RESULT_COLUMNS,
         results=tables.result_rows(attacked) if attacked else (),
+        inferred_columns=inferred.COLUMNS,
+        inferred=inferred.inferred_rows(attacked) if attacked else (),
         definitions=words.DEFINITIONS,
         threat_model=words.threat_model(attacked) if attacked else (),
         assumptions=words.assumptions(scan, attacked),

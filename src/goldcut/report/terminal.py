@@ -14,6 +14,7 @@ from goldcut.records import AttackRecord, CutsRecord, ScanRecord, ScoreRecord
 from goldcut.report.compare import Comparison, Reading
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.folder import read_run
+from goldcut.report.inferred import say_inferred
 from goldcut.report.quantities import MISSING, count, dimensions, known, number, percent, plural, seconds, share, size
 from goldcut.report.verdict import Tone, reach_verdict
 
@@ -163,6 +164,8 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
             style="dim",
         )
     )
+    if inferred := say_inferred(attack):
+        console.print(Text(inferred))
     for failure in attack.failed:
         console.print(Text(f"failed: {failure.attack} at {failure.cut}: {failure.reason}", style="yellow"))
 
