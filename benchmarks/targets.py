@@ -71,7 +71,37 @@ def resnet20(num_classes: int = 10) -> nn.Module:
     return ResNet20(num_classes)
 
 
-TARGETS = {"resnet20": ResNet20}
+class HeCNN(nn.Module):
+    """Six convolutions and two hidden layers, as in He, Zhang, Lee: Model Inversion Attacks Against Collaborative
+    Inference, 2019; the cut `block2` is their ReLU22, 128 x 16 x 16."""
+
+    input_shape = (3, 32, 32)
+    input_mean, input_std = ResNet20.input_mean, ResNet20.input_std
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.block1, self.block2, self.block3 = (
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.Conv2d(after, after, 3, padding=1), nn.ReLU()
+            )
+            for before, after in ((3, 64), (64, 128), (128, 128))
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(128 * 4 * 4, 512), nn.Sigmoid())
+        self.fc = nn.Linear(512, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.block3(self.pool(self.block2(self.pool(self.block1(x))))))
+        logits: Tensor = self.fc(self.hidden(x))
+        return logits
+
+
+def he_cnn(num_classes: int = 10) -> nn.Module:
+    """The CIFAR-10 network of He et al."""
+    return HeCNN(num_classes)
+
+
+TARGETS = {"resnet20": ResNet20, "he_cnn": HeCNN}
 
 
 @click.command()
