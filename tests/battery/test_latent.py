@@ -10,7 +10,9 @@ import torch
 
 from goldcut.attacks.base import Sample
 from goldcut.attacks.baselines import nearest_images
-from goldcut.attacks.latent import RANDOM, Latent, LatentQuery, LatentSearch
+from goldcut.attacks.evolution import LatentQuery
+from goldcut.attacks.latent import Latent, LatentSearch
+from goldcut.attacks.objective import RANDOM
 from goldcut.attacks.prior import Prior, rebuilding_error
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.shelf import Shelf

@@ -27,7 +27,7 @@ from goldcut.records import Inferred, Knowledge
 INVERSE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 """Candidates of scikit-learn's C for the linear probe."""
 
-WEIGHT_DECAYS = (1e-2, 1e-1, 1.0)
+WEIGHT_DECAYS = (1e-2, 1.0)
 """Candidates for the network."""
 
 TIES = 1e-6
@@ -60,7 +60,7 @@ class Probe:
     axes_from: int = 2048
     images: int = 8192
     hidden: int = 256
-    settings: Settings = field(default_factory=lambda: Settings(max_steps=1500, batch=128, round_steps=50))
+    settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, batch=128, round_steps=50))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,8 @@
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
-from goldcut.attacks.latent import Latent, LatentQuery
+from goldcut.attacks.evolution import LatentQuery
+from goldcut.attacks.latent import Latent
 from goldcut.attacks.paper import DECONVOLUTIONS
 from goldcut.attacks.ridge import Ridge
 from goldcut.errors import AttackError
