@@ -5,6 +5,7 @@ import runpy
 
 import jsonschema
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from safetensors.numpy import load_file
@@ -100,11 +101,16 @@ def test_a_cut_can_be_added_to_a_run(goldcut, runs):
     assert goldcut("scan", MODEL, DATA, "--out", folder).code == 0
     names = [cut["name"] for cut in json.loads((runs / "grown" / "scan.json").read_bytes())["cuts"]]
     for name in (names[1], names[0]):
-        assert goldcut("attack", folder, "--cuts", name, *QUICK).code == 0
+        answer = goldcut("attack", folder, "--cuts", name, "--attacks", "ridge,attributes", "--victims", "100")
+        assert answer.code == 0
+        assert "Without any pixels: Z alone tells the class of" in " ".join(answer.out.split())
     attack = json.loads((runs / "grown" / "attack.json").read_bytes())
     assert attack["attacked"] == names[:2]
     assert [result["cut"] for result in attack["results"]] == names[:2]
+    assert [one["cut"] for one in attack["inferred"]] == [names[0]] * 3 + [names[1]] * 3
+    jsonschema.validate(attack, json_schema("goldcut.attack/1"))
     assert goldcut("report", folder).code == 0
+    assert "What Z says without pixels" in (runs / "grown" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -243,3 +249,26 @@ def test_a_challenge_hands_over_z_and_scores_what_comes_back(goldcut, audited, f
     answer = goldcut("score", str(run), str(tmp_path))
     assert answer.code == 1
     assert "(100, 16, 16)" in answer.err
+
+
+def test_the_figures_of_each_victim_are_kept_as_a_table(goldcut, audited, tmp_path):
+    run, _ = audited
+    table = pyarrow.parquet.read_table(run / "victims.parquet").to_pylist()
+    attack = json.loads((run / "attack.json").read_bytes())
+    for result in attack["results"]:
+        rows = [row for row in table if (row["cut"], row["attack"]) == (result["cut"], result["attack"])]
+        assert [row["victim"] for row in rows] == list(range(result["victims"]))
+        assert np.mean([row["mse"] for row in rows]) == pytest.approx(result["mse"], rel=1e-4)
+        assert np.mean([row["ssim"] for row in rows]) == pytest.approx(result["ssim"], abs=1e-4)
+        told = [row["identification"] for row in rows if np.isfinite(row["identification"])]
+        assert len(told) == result["identification_victims"]
+        assert np.mean(told) == pytest.approx(result["identification"], abs=1e-4)
+    assert len({row["sha256"] for row in table}) == 100
+
+
+def test_rows_of_attacks_of_before_stay_in_the_table(goldcut, tmp_path):
+    run = tmp_path / "run"
+    assert goldcut("audit", MODEL, DATA, "--out", str(run), *QUICK, "--cuts", "1").code == 0
+    assert goldcut("attack", str(run), *QUICK, "--cuts", "3").code == 0
+    table = pyarrow.parquet.read_table(run / "victims.parquet")
+    assert table["cut"].to_pylist() == ["1"] * 100 + ["3"] * 100

@@ -19,7 +19,7 @@ from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.crew import run_together
 from goldcut.attacks.features import group_cuts, is_stochastic, storage
 from goldcut.attacks.finished import Finished
-from goldcut.attacks.leakage import Leakage, Pictures
+from goldcut.attacks.leakage import PICTURES, Leakage, Pictures
 from goldcut.attacks.plan import (
     CLASS_MEAN,
     MEAN_IMAGE,
@@ -187,7 +187,7 @@ class _Desk:
         for name, made in constants.items():
             if made is not None and name not in self.ledger.constants:
                 scores = judge.score(made)
-                self.plan.finished.write(name, self.plan.finished.key(name), scores, _as_pictures(made))
+                self.plan.finished.write(name, self.plan.finished.key(name), scores, {})
                 self.ledger.constants[name] = scores
 
     def _piece(self, cut: Cut, attack: Attack | Probe | None, read: Group, judge: Judge) -> Callable[[Progress], None]:
@@ -220,8 +220,7 @@ class _Desk:
             seed=plan.seed_of(cut, probe.name),
             progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
         )
-        pictures = np.empty((0, *self.judge.victims.shape[2:], 1), np.uint8)
-        plan.finished.write(plan.stem(cut, probe.name), plan.key(cut, probe), inferred, pictures)
+        plan.finished.write(plan.stem(cut, probe.name), plan.key(cut, probe), inferred, {})
         with self.ledger.lock:
             self.ledger.inferred[cut.name, probe.name] = inferred
         self.tell()
@@ -260,7 +259,8 @@ class _Desk:
 
     def _file(self, cut: Cut, attack: Attack, judge: Judge, inverse: Inverse, made: Tensor, seconds: float) -> None:
         judge = judge.first(attack.victims)
-        scores = judge.score(made)
+        figures = judge.per_victim(made)
+        scores = judge.summarise(figures)
         result = AttackResult(
             **{name: getattr(scores, name) for name in Scores.__dataclass_fields__},
             cut=cut.name,
@@ -276,16 +276,16 @@ class _Desk:
             needs=attack.needs,
             victims=len(made),
         )
-        pictures = _as_pictures(made)
-        self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, pictures)
+        arrays = {PICTURES: _as_pictures(made), **figures}
+        self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, arrays)
         with self.ledger.lock:
             self.ledger.results[cut.name, attack.name] = result
-            self.ledger.pictures[cut.name, attack.name] = pictures
+            self.ledger.arrays[cut.name, attack.name] = arrays
         self.tell()
 
     def _file_nearest(self, cut: Cut, judge: Judge, made: Tensor) -> None:
         scores = judge.score(made)
-        self.plan.finished.write(self.plan.stem(cut, NEAREST), self.plan.key(cut, None), scores, _as_pictures(made))
+        self.plan.finished.write(self.plan.stem(cut, NEAREST), self.plan.key(cut, None), scores, {})
         with self.ledger.lock:
             self.ledger.nearest[cut.name] = scores
 

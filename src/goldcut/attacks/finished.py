@@ -3,13 +3,13 @@
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from jaxtyping import UInt8
 
 from goldcut.records import AttackResult, Inferred, Scores, to_json, write_atomically
 
@@ -36,21 +36,21 @@ class Finished:
         """A file of a piece of work, such as 003-decoder-S.json."""
         return self.folder / f"{stem}{suffix}"
 
-    def write(self, stem: str, key: str, kept: Kept, pictures: UInt8[np.ndarray, "k h w c"]) -> None:
-        """Keep a result and its pictures; the result comes last, so that it vouches for the pictures."""
+    def write(self, stem: str, key: str, kept: Kept, arrays: Mapping[str, Any]) -> None:
+        """Keep a result and its arrays; the result comes last, so that it vouches for them."""
         packed = io.BytesIO()
-        np.savez_compressed(packed, pictures=pictures)
+        np.savez_compressed(packed, **arrays)
         write_atomically(self.path(stem, ".npz"), packed.getvalue())
         write_atomically(self.path(stem, ".json"), to_json({"key": key, "result": kept}))
 
-    def read(self, stem: str, key: str, kind: type[Kept]) -> tuple[Kept, UInt8[np.ndarray, "k h w c"]] | None:
-        """A kept result and its pictures; None where there is none, of other settings, or damaged."""
+    def read(self, stem: str, key: str, kind: type[Kept]) -> tuple[Kept, dict[str, np.ndarray[Any, Any]]] | None:
+        """A kept result and its arrays; None where there is none, of other settings, or damaged."""
         try:
             stored: dict[str, Any] = json.loads(self.path(stem, ".json").read_bytes())
             if stored["key"] != key:
                 return None
             result = msgspec.convert(stored["result"], kind)
             with np.load(self.path(stem, ".npz"), allow_pickle=False) as packed:
-                return result, packed["pictures"]
+                return result, dict(packed)
         except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
             return None

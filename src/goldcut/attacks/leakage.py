@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from goldcut.records import AttackResult, Baselines, Failure, Inferred, Worst, write_atomically
+from goldcut.sources.images import Images
 
 Pictures = UInt8[np.ndarray, "k h w c"]
+PICTURES = "pictures"
+"""Name of the pictures among the arrays that are kept with a result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class Leakage:
         victims: (k, H, W, C) the first victims, for the gallery.
         labels: (k,) their true labels.
         pictures: Reconstructions of the same victims by (cut, attack).
+        figures: By (cut, attack), the figures of each victim by name, each (n,); NaN where there is none.
         stochastic: Whether the edge answers the same image differently each time.
         queries: Passes of each image, whose Z are averaged.
         complete: False while work of the plan is missing.
@@ -48,6 +52,7 @@ class Leakage:
     victims: Pictures
     labels: Int[np.ndarray, " k"]
     pictures: Mapping[tuple[str, str], Pictures]
+    figures: Mapping[tuple[str, str], Mapping[str, Float[np.ndarray, " n"]]]
     stochastic: bool
     queries: int
     complete: bool
@@ -95,3 +100,33 @@ def write_gallery(leakage: Leakage, path: Path) -> None:
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     write_atomically(path, packed.getvalue())
+
+
+def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
+    """Write the figures of each victim as a Parquet table, one row for each cut, attack and victim.
+
+    Columns: cut, attack, victim (its place), sha256 (the first 32 hexadecimal digits of the hash of its pixels), label,
+    mse, psnr in dB, cosine, ssim, identification. Rows of cuts and attacks that are not in this leakage stay.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    hashes = [one.decode() for one in victims.hashes()]
+    tables = []
+    for (cut, attack), figures in leakage.figures.items():
+        count = len(figures["mse"])
+        columns = {"cut": [cut] * count, "attack": [attack] * count, "victim": np.arange(count, dtype=np.int32)}
+        columns |= {"sha256": hashes[:count], "label": victims.labels[:count].astype(np.int32)}
+        columns |= {name: values.astype(np.float32) for name, values in figures.items()}
+        tables.append(pyarrow.table(columns))
+    if path.exists():
+        kept = pyarrow.parquet.read_table(path)
+        pairs = zip(kept["cut"].to_pylist(), kept["attack"].to_pylist(), strict=True)
+        tables.insert(0, kept.filter(pyarrow.array([pair not in leakage.figures for pair in pairs], pyarrow.bool_())))
+    if tables:
+        packed = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.concat_tables(tables, promote_options="default"), packed)
+        write_atomically(path, packed.getvalue())

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.features import attack_shape
 from goldcut.attacks.finished import Finished
-from goldcut.attacks.leakage import Leakage, Pictures, find_worst
+from goldcut.attacks.leakage import PICTURES, Leakage, Pictures, find_worst
 from goldcut.attacks.shelf import Shelf
 from goldcut.errors import AttackError
 from goldcut.metrics.structure import ssim_window
@@ -128,7 +129,7 @@ class Ledger:
     results: dict[tuple[str, str], AttackResult] = field(default_factory=dict)
     inferred: dict[tuple[str, str], tuple[Inferred, ...]] = field(default_factory=dict)
     failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
-    pictures: dict[tuple[str, str], Pictures] = field(default_factory=dict)
+    arrays: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -155,7 +156,7 @@ def read_finished(plan: Plan, ledger: Ledger) -> dict[str, list[Attack | Probe |
             todo.append(None)
         for attack in plan.attacks:
             if done := plan.finished.read(plan.stem(cut, attack.name), plan.key(cut, attack), AttackResult):
-                ledger.results[cut.name, attack.name], ledger.pictures[cut.name, attack.name] = done
+                ledger.results[cut.name, attack.name], ledger.arrays[cut.name, attack.name] = done
             else:
                 todo.append(attack)
         for probe in plan.probes:
@@ -189,7 +190,11 @@ def summarise(plan: Plan, ledger: Ledger, ceiling: float | None, victims: Pictur
             ssim_window=ssim_window(*plan.shape[1:]),
             victims=victims,
             labels=plan.parts.victims.labels[: len(victims)],
-            pictures=dict(ledger.pictures),
+            pictures={pair: arrays[PICTURES] for pair, arrays in ledger.arrays.items()},
+            figures={
+                pair: {name: values for name, values in arrays.items() if name != PICTURES}
+                for pair, arrays in ledger.arrays.items()
+            },
             stochastic=plan.stochastic,
             queries=plan.queries,
             complete=all(

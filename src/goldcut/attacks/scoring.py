@@ -1,5 +1,6 @@
 """Scoring reconstructions of the victims; the only place that sees a victim's pixels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -69,15 +70,19 @@ class Judge:
 
     def score(self, made: Float[Tensor, "n c h w"]) -> Scores:
         """All figures of reconstructions, one for each victim in order."""
-        errors = self._errors(made)
+        return self.summarise(self.per_victim(made))
+
+    def summarise(self, figures: Mapping[str, Float[np.ndarray, " n"]]) -> Scores:
+        """What `per_victim` found, over the victims."""
+        errors = figures["mse"]
         mse = float(errors.mean())
         against_mean = self._against(self.small_mean)
         low, high = bootstrap_ratio(errors, against_mean, seed=self.seed)
         mse_low, mse_high = bootstrap_mean(errors, seed=self.seed)
         own = None if self.same_data else self._against(self.victims.mean(0, keepdim=True))
         by_class = None if self.class_means is None else self._against(self.class_means)
-        similarity = ssim_per_image(made, self.victims)
-        found = self._found(made)
+        shares = figures.get("identification", np.empty(0))
+        found = shares[np.isfinite(shares)]
         found_low, found_high = bootstrap_mean(found, seed=self.seed) if len(found) else (None, None)
         return Scores(
             mse=mse,
@@ -86,8 +91,8 @@ class Judge:
             mse_channel_sum=mse * self.shape[0],
             psnr=psnr(mse),
             psnr_mean_of_images=psnr_per_image_mean(torch.from_numpy(errors)),
-            cosine=float(cosine_per_image(made, self.victims).mean()),
-            ssim=None if similarity is None else float(similarity.mean()),
+            cosine=float(figures["cosine"].mean()),
+            ssim=float(figures["ssim"].mean()) if "ssim" in figures else None,
             recovered=recovered(errors, against_mean),
             recovered_low=1 - high,
             recovered_high=1 - low,
@@ -98,6 +103,20 @@ class Judge:
             identification_high=found_high,
             identification_victims=len(found),
         )
+
+    def per_victim(self, made: Float[Tensor, "n c h w"]) -> dict[str, Float[np.ndarray, " n"]]:
+        """The figures of each victim by name; identification is 0, 1 or a share of a tie, NaN without 19 others."""
+        errors, similarity = self._errors(made), ssim_per_image(made, self.victims)
+        figures = {
+            "mse": errors,
+            "psnr": np.array([psnr(float(error)) for error in errors]),
+            "cosine": cosine_per_image(made, self.victims).numpy(),
+        }
+        if similarity is not None:
+            figures["ssim"] = similarity.numpy()
+        if self.labels is not None:
+            figures["identification"] = identification_per_victim(made, self.victims, self.labels, seed=self.seed)
+        return figures
 
     def recovered_full_size(self, made: Float[Tensor, "n c h w"]) -> float | None:
         """`recovered` of the enlarged reconstructions at the model's size; None where the attack works at it."""
@@ -122,12 +141,6 @@ class Judge:
 
     def _against(self, constant: Tensor) -> Float[np.ndarray, " n"]:
         return self._errors(constant.expand_as(self.victims))
-
-    def _found(self, made: Tensor) -> Float[np.ndarray, " m"]:
-        if self.labels is None:
-            return np.empty(0)
-        shares = identification_per_victim(made, self.victims, self.labels, seed=self.seed)
-        return np.asarray(shares[np.isfinite(shares)])
 
 
 def recovered(errors: Float[np.ndarray, " n"], zero: Float[np.ndarray, " n"]) -> float:

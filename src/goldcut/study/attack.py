@@ -12,7 +12,7 @@ from goldcut import records
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
-from goldcut.attacks.leakage import Leakage, find_worst, write_gallery
+from goldcut.attacks.leakage import Leakage, find_worst, write_figures, write_gallery
 from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
@@ -193,9 +193,10 @@ class _Draft:
     device: str
 
     def save(self, leakage: Leakage, points: Sequence[SweepPoint] = ()) -> AttackRecord:
-        """Write attack.json and gallery.npz."""
+        """Write attack.json, victims.parquet and gallery.npz."""
         record = self._record(leakage, points)
         records.save(record, self.run.attack_path)
+        write_figures(leakage, self.parts.victims, self.run.figures_path)
         write_gallery(self._with_kept_pictures(leakage, record), self.run.gallery_path)
         return record
 

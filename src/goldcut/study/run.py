@@ -42,6 +42,11 @@ class Run:
         """Victims and what the worst attack at each cut made of them."""
         return self.folder / "gallery.npz"
 
+    @property
+    def figures_path(self) -> Path:
+        """Figures of each victim for each attack at each cut."""
+        return self.folder / "victims.parquet"
+
     def scan(self) -> ScanRecord:
         """The scan, checked for its schema version.
 
