@@ -83,8 +83,7 @@ class Refine(Attack):
         anchor = start(z).to(view.device)
         missed = view.selection.targets(rest, view.device) - start(view.selection.representations(rest)).to(view.device)
         spectrum = measure_spectrum(missed)
-        candidates = [Search(problems[0], spectrum, penalty, self.steps) for penalty in PENALTIES]
-        candidates += [Search(problem, spectrum, PENALTIES[1], self.steps) for problem in problems[1:]]
+        candidates = [Search(problem, spectrum, one, self.steps) for problem in problems for one in PENALTIES]
         meter = Meter(self.name, len(candidates) * short(self.steps) + FULL * self.steps, progress)
 
         def run(search: Search, steps: int) -> Course:

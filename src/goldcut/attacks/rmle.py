@@ -75,8 +75,7 @@ class RegularisedLikelihood(Attack):
         def find(z: Tensor, meter: Meter) -> Tensor:
             return search.find(z, mean.expand(len(z), *mean.shape), [None, *noise], course.best, meter)
 
-        candidates = [Search(problems[0], spectrum, penalty, self.steps) for penalty in PENALTIES]
-        candidates += [Search(problem, spectrum, PENALTIES[0], self.steps) for problem in problems[1:]]
+        candidates = [Search(problem, spectrum, one, self.steps) for problem in problems for one in PENALTIES]
         total = len(candidates) * short(self.steps) + (FULL + self.starts) * self.steps
         meter = Meter(self.name, total, progress)
         search, course = choose(candidates, run, steps=self.steps, keep=FULL)

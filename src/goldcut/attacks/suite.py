@@ -3,10 +3,13 @@
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.deep_prior import DeepPrior
 from goldcut.attacks.evolution import LatentQuery
 from goldcut.attacks.latent import Latent
 from goldcut.attacks.paper import DECONVOLUTIONS
+from goldcut.attacks.refine import Refine
 from goldcut.attacks.ridge import Ridge
+from goldcut.attacks.rmle import RegularisedLikelihood
 from goldcut.errors import AttackError
 from goldcut.fitting.loop import Settings
 from goldcut.records import KNOWLEDGE, Knowledge
@@ -17,6 +20,10 @@ ATTACKS: dict[str, Attack] = {
         Ridge(),
         Decoder("S", Settings(max_steps=8000)),
         Decoder("M", Settings(max_steps=5000)),
+        Decoder("L", Settings(max_steps=5000)),
+        Refine(),
+        RegularisedLikelihood(),
+        DeepPrior(),
         *DECONVOLUTIONS,
         Latent(),
         LatentQuery(),
@@ -27,11 +34,11 @@ ATTACKS: dict[str, Attack] = {
 PROBES: dict[str, Probe] = {probe.name: probe for probe in (Probe(),)}
 """What is inferred without pixels; chosen by name as attacks are."""
 
-STANDARD = ("ridge", "decoder-S", "decoder-M", "attributes")
+STANDARD = ("ridge", "decoder-S", "decoder-M", "refine", "rmle", "attributes")
 
 SETS: dict[str, tuple[str, ...]] = {
     "standard": STANDARD,
-    "strong": (*STANDARD, "latent", "latent-query"),
+    "strong": (*STANDARD, "decoder-L", "prior", "latent", "latent-query"),
     "paper": tuple(attack.name for attack in DECONVOLUTIONS),
 }
 """Sets by name."""

@@ -7,13 +7,17 @@ from goldcut.errors import AttackError
 
 
 def test_sets_names_and_efforts():
-    standard = ["ridge", "decoder-S", "decoder-M", "attributes"]
+    standard = ["ridge", "decoder-S", "decoder-M", "refine", "rmle", "attributes"]
     assert [one.name for one in choose_attacks("standard")] == standard
-    assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == [standard[i] for i in (2, 0, 1, 3)]
+    assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == [
+        standard[i] for i in (2, 0, 1, 3, 4, 5)
+    ]
     assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
     assert [one.name for one in choose_attacks("paper", "small")] == ["deconv"]
-    assert {"ridge", "decoder-M", "latent", "latent-query"} <= {one.name for one in choose_attacks("strong")}
+    assert {"ridge", "decoder-M", "decoder-L", "prior", "latent", "latent-query"} <= {
+        one.name for one in choose_attacks("strong")
+    }
     assert choose_attacks("attributes", "small") == (PROBES["attributes"],)
     assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
 
@@ -28,7 +32,7 @@ def test_an_effort_moves_the_cap_and_nothing_else():
 def test_a_set_is_cut_down_to_what_the_attacker_knows():
     searched = {one.name for one in choose_attacks("strong", knowledge="queries")}
     assert "latent-query" in searched
-    assert "latent" not in searched
+    assert not searched & {"latent", "refine", "rmle", "prior"}
 
 
 @pytest.mark.parametrize(
