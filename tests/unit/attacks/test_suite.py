@@ -2,15 +2,15 @@
 
 import pytest
 
-from goldcut.attacks.suite import ATTACKS, PROBES, choose_attacks
+from goldcut.attacks.suite import ATTACKS, PROBES, SETS, STRONGEST_OF_PAPER, choose_attacks
 from goldcut.errors import AttackError
 
 
 def test_sets_names_and_efforts():
-    standard = ["ridge", "decoder-S", "decoder-M", "refine", "rmle", "attributes"]
+    standard = ["ridge", "decoder-S", "decoder-M", "refine", "rmle", "shadow", "attributes"]
     assert [one.name for one in choose_attacks("standard")] == standard
     assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == [
-        standard[i] for i in (2, 0, 1, 3, 4, 5)
+        standard[i] for i in (2, 0, 1, 3, 4, 5, 6)
     ]
     assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
@@ -19,6 +19,7 @@ def test_sets_names_and_efforts():
         one.name for one in choose_attacks("strong")
     }
     assert choose_attacks("attributes", "small") == (PROBES["attributes"],)
+    assert set(STRONGEST_OF_PAPER) < set(SETS["strong"]) & set(SETS["paper"])
     assert choose_attacks("ridge,decoder-S") == (ATTACKS["ridge"], ATTACKS["decoder-S"])
 
 
@@ -33,6 +34,15 @@ def test_a_set_is_cut_down_to_what_the_attacker_knows():
     searched = {one.name for one in choose_attacks("strong", knowledge="queries")}
     assert "latent-query" in searched
     assert not searched & {"latent", "refine", "rmle", "prior"}
+    assert [one.name for one in choose_attacks("standard", knowledge="architecture")] == ["shadow"]
+    assert [one.name for one in choose_attacks("strong", knowledge="none")] == ["shadow-other", "align"]
+
+
+def test_an_effort_caps_every_training_of_a_substitute():
+    for name in ("shadow", "shadow-other", "align"):
+        small, large = (choose_attacks(name, effort)[0] for effort in ("small", "large"))
+        assert small.edge.max_steps < large.edge.max_steps  # type: ignore[union-attr]
+        assert small.decoder.settings.max_steps < large.decoder.settings.max_steps  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
