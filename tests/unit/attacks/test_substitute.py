@@ -63,7 +63,7 @@ def test_the_discrepancy_is_that_of_the_kernels():
 def test_the_slope_of_a_linear_critic_is_its_weight():
     weight = torch.tensor([[3.0], [4.0]], requires_grad=True)
     penalty = slope_penalty(lambda z: z @ weight, noise(6, 2))
-    assert float(penalty) == pytest.approx(16.0)
+    assert penalty.item() == pytest.approx(16.0)
     penalty.backward()
     assert torch.allclose(weight.grad, torch.tensor([[4.8], [6.4]]))  # type: ignore[arg-type]
 
