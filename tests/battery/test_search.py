@@ -10,13 +10,15 @@ from torch import Tensor
 from goldcut.attacks.base import Attack, Inverse, Sample, View
 from goldcut.attacks.baselines import nearest_images
 from goldcut.attacks.deep_prior import DeepPrior
-from goldcut.attacks.search import NoGradient, Problem, pose, total_variation
+from goldcut.attacks.problem import NoGradient, Problem, pose, total_variation
+from goldcut.attacks.search import SCALES, Penalty, Search
 from goldcut.attacks.spectrum import cosines, measure_spectrum
 from goldcut.attacks.suite import ATTACKS
 from goldcut.attacks.transforms import fit_transform
-from goldcut.attacks.tuning import Course, choose
+from goldcut.attacks.tuning import SELECTION, Course, Meter, choose
 from goldcut.errors import AttackError
 from goldcut.networks.hourglass import build_hourglasses
+from goldcut.progress import silent
 
 from .test_attacks import EDGES, as_logits, as_softmax, as_vector, recovered, see
 
@@ -162,7 +164,7 @@ def test_an_interrupt_ends_it(attack: Attack):
 
 def test_refine_never_ends_worse_than_its_start():
     view, _ = see(*EDGES["vector"])
-    n, truth = 32, view.selection.targets(slice(0, 32))
+    n, truth = SELECTION, view.selection.targets(slice(0, SELECTION))
 
     def perfect(z: Tensor) -> Tensor:
         return view.selection.targets(slice(None))[torch.cdist(z, view.selection.features).argmin(1)]
@@ -204,14 +206,24 @@ def test_the_penalty_is_chosen_on_the_selection_images_alone():
     assert (chosen["smooth"], chosen["near"]) > (settings[0]["smooth"], 0) or chosen["near"] > settings[0]["near"]
 
 
-def test_more_starts_come_nearer_to_z():
+def test_of_several_starts_the_one_that_comes_nearest_to_z_is_kept():
     view, victims = see(*EDGES["vector"])
-    problem = pose(view, seed=0)[0]
-    z = victims.features[:16]
-    reached = [
-        problem.distance(replace(quick(ATTACKS["rmle"]), starts=starts).train(view, seed=0)(z), z) for starts in (1, 3)
-    ]
-    assert (reached[1] <= reached[0] + 1e-6).all()
+    problem, z = pose(view, seed=0)[0], victims.features[:16]
+    own = view.training.targets(slice(None))
+    mean = own.mean(0).expand(16, 2, 8, 8)
+    search = Search(problem, measure_spectrum(own - mean[0]), Penalty(near=0.01), 20)
+    noise = torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    meter = Meter("", 1, silent)
+    with torch.no_grad():
+        single = [problem.distance(search.find(z, mean, [begin], 20, meter), z) for begin in (None, noise)]
+        both = problem.distance(search.find(z, mean, [None, noise], 20, meter), z)
+    assert torch.allclose(both, torch.minimum(*single), atol=1e-6)
+
+
+def test_noise_is_no_start_where_z_says_little():
+    view, _ = see(lambda x: as_vector(x)[:, :6], "vector")
+    settings = replace(quick(ATTACKS["rmle"]), steps=10).train(view, seed=0).settings
+    assert (settings["starts"], settings["kept"]) == (2, 1)
 
 
 def test_a_noisy_edge_is_searched_in_expectation():
@@ -233,6 +245,19 @@ def test_a_gradient_that_is_not_finite_spoils_nothing():
 
     made = quick(ATTACKS["rmle"]).train(replace(view, edge=edge), seed=0)(victims.features[:4])
     assert torch.isfinite(made).all()
+
+
+def test_one_scale_for_the_image_leaves_alone_what_z_says_nothing_about():
+    view, victims = see(*EDGES["vector"])
+    problem, z, truth = pose(view, seed=0)[0], victims.features[:16], victims.targets(slice(0, 16))
+    mean = view.training.targets(slice(None)).mean(0)
+    spectrum = measure_spectrum(view.training.targets(slice(None)) - mean)
+    errors = {}
+    for scale in SCALES:
+        with torch.no_grad():
+            *_, (_, made) = Search(problem, spectrum, Penalty(near=0.01), 40, scale).walk(z, mean.expand_as(truth))
+        errors[scale] = float((made - truth).square().mean())
+    assert errors["image"] < 0.8 * errors["coordinate"]
 
 
 def test_total_variation_of_a_known_image():
@@ -275,17 +300,15 @@ def test_a_constant_set_of_images_has_a_spectrum():
     assert torch.isfinite(spectrum.coordinates(torch.ones(1, 1, 4, 4))).all()
 
 
-def test_choose_tries_all_briefly_and_the_best_in_full():
+def test_choose_tries_all_briefly_and_the_best_of_each_group_in_full():
     tried: list[tuple[int, int]] = []
 
     def run(candidate: int, steps: int) -> Course:
         tried.append((candidate, steps))
-        return Course((0, steps // 2, steps), (9.0, float(candidate), 5.0 if steps == 60 and candidate == 1 else 8.0))
+        return Course((0, steps), (9.0, float(candidate if steps < 64 else 8 - candidate)))
 
-    assert choose([3, 1, 2], run, steps=60, keep=2) == (1, Course((0, 30, 60), (9.0, 1.0, 5.0)))
-    assert tried == [(3, 10), (1, 10), (2, 10), (1, 60), (2, 60)]
-    assert choose([3, 1], run, steps=60, keep=2)[0] == 1
-    assert len(tried) == 7
+    assert choose([[3, 1, 2], [5, 4], [6]], run, steps=64) == (6, Course((0, 64), (9.0, 2.0)))
+    assert tried == [(3, 8), (1, 8), (2, 8), (5, 8), (4, 8), (1, 64), (4, 64), (6, 64)]
 
 
 def test_a_course_ends_at_its_best_and_tells_whether_it_was_flat():

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.decoder import CAPS
-from goldcut.attacks.search import LOOKS, Problem, pose
+from goldcut.attacks.problem import Problem, pose
+from goldcut.attacks.search import LOOKS
 from goldcut.attacks.tuning import Meter, choose, follow, short
 from goldcut.networks.hourglass import build_hourglasses
 from goldcut.progress import Progress, silent
@@ -71,10 +72,9 @@ class DeepPrior(Attack):
         z, truth = view.selection.representations(few, view.device), view.selection.targets(few, view.device)
         meter = Meter(self.name, (len(problems) * short(self.steps) if problems[1:] else 0) + self.steps, progress)
         problem, course = choose(
-            problems,
+            [problems],
             lambda problem, steps: follow(self._walk(problem, z, view, steps, seed), truth, meter),
             steps=self.steps,
-            keep=1,
         )
 
         def invert(z: Tensor) -> Tensor:

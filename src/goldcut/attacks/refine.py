@@ -13,7 +13,8 @@ from torch import Tensor
 
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.decoder import CAPS, Decoder
-from goldcut.attacks.search import OWN, PIECE, NoGradient, Penalty, Problem, Search, pose
+from goldcut.attacks.problem import OWN, NoGradient, Problem, pose
+from goldcut.attacks.search import PIECE, Penalty, Search, trials
 from goldcut.attacks.spectrum import measure_spectrum
 from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
 from goldcut.fitting.loop import Settings
@@ -23,15 +24,10 @@ from goldcut.records import Knowledge
 VICTIMS = 64
 """Victims that are refined, each alone."""
 
-PENALTIES = (
-    *(Penalty(near=near) for near in (0.001, 0.01, 0.1, 1.0)),
-    *(Penalty(smooth, near=0.01) for smooth in (0.01, 0.1)),
-)
+WEAK = tuple(Penalty(smooth, near) for smooth, near in ((0.0, 0.001), (0.0, 0.01), (0.01, 0.01), (0.1, 0.01)))
+STRONG = tuple(Penalty(near=near) for near in (0.1, 1.0))
 """Weights that are tried. The distance is in what the start usually errs by: at 1, an image that is as far from the
 start as the truth usually is costs as much as Z one standard deviation off."""
-
-FULL = 2
-"""Penalties that are tried over all steps."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +79,14 @@ class Refine(Attack):
         anchor = start(z).to(view.device)
         missed = view.selection.targets(rest, view.device) - start(view.selection.representations(rest)).to(view.device)
         spectrum = measure_spectrum(missed)
-        candidates = [Search(problem, spectrum, one, self.steps) for problem in problems for one in PENALTIES]
-        meter = Meter(self.name, len(candidates) * short(self.steps) + FULL * self.steps, progress)
+        groups = trials(problems, spectrum, self.steps, WEAK, STRONG)
+        brief = sum(len(group) for group in groups) * short(self.steps)
+        meter = Meter(self.name, brief + len(groups) * self.steps, progress)
 
         def run(search: Search, steps: int) -> Course:
             return follow(replace(search, steps=steps).walk(z, anchor), truth, meter)
 
-        search, course = choose(candidates, run, steps=self.steps, keep=FULL)
+        search, course = choose(groups, run, steps=self.steps)
 
         def invert(z: Tensor) -> Tensor:
             meter = Meter(f"{self.name}, images", -(-len(z) // PIECE) * course.best, progress)
@@ -101,7 +98,9 @@ class Refine(Attack):
             converged=course.converged and (course.best > 0 or start.converged),
             steps=course.best,
             transform=search.problem.transform.name,
-            settings=asdict(self) | asdict(search.penalty) | {"selection": n, "start_mse": course.mse[0]},
+            settings=asdict(self)
+            | asdict(search.penalty)
+            | {"scale": search.scale, "selection": n, "start_mse": course.mse[0]},
             note="" if course.best else "nothing is gained over the decoder that it starts from",
             device=view.device,
         )

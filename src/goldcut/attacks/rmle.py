@@ -12,7 +12,8 @@ from torch import Tensor
 
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.decoder import CAPS
-from goldcut.attacks.search import OWN, PIECE, Penalty, Search, pose
+from goldcut.attacks.problem import OWN, pose
+from goldcut.attacks.search import PIECE, Penalty, Search, trials
 from goldcut.attacks.spectrum import measure_spectrum
 from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
 from goldcut.progress import Progress, silent
@@ -21,14 +22,14 @@ from goldcut.records import Knowledge
 VICTIMS = 64
 """Victims that are searched for, each alone."""
 
-PENALTIES = (*(Penalty(smooth, near=0.01) for smooth in (0.0, 0.01, 0.1, 1.0, 10.0)), Penalty(0.0, near=1.0))
+WEAK = tuple(Penalty(smooth, near=0.01) for smooth in (0.0, 0.01, 0.1, 1.0, 10.0))
 """Weights that are tried: from no smoothness to ten times what the attacker's own images cost."""
+
+STRONG = (Penalty(0.0, near=1.0),)
+"""For cuts behind which little is left to see."""
 
 NOISE = 0.5
 """Standard deviation of the starts beside the mean image, in those of the attacker's own images."""
-
-FULL = 2
-"""Penalties that are tried over all steps."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,23 @@ class RegularisedLikelihood(Attack):
         def run(search: Search, steps: int) -> Course:
             return follow(replace(search, steps=steps).walk(z, mean.expand_as(truth)), truth, meter)
 
-        def find(z: Tensor, meter: Meter) -> Tensor:
-            return search.find(z, mean.expand(len(z), *mean.shape), [None, *noise], course.best, meter)
+        groups = trials(problems, spectrum, self.steps, WEAK, STRONG)
+        brief = sum(len(group) for group in groups) * short(self.steps)
+        meter = Meter(self.name, brief + (len(groups) + self.starts) * self.steps, progress)
+        search, course = choose(groups, run, steps=self.steps)
 
-        candidates = [Search(problem, spectrum, one, self.steps) for problem in problems for one in PENALTIES]
-        total = len(candidates) * short(self.steps) + (FULL + self.starts) * self.steps
-        meter = Meter(self.name, total, progress)
-        search, course = choose(candidates, run, steps=self.steps, keep=FULL)
-        error = float((find(z, meter) - truth).square().mean())
+        def find(z: Tensor, begins: list[Tensor | None], meter: Meter) -> Tensor:
+            return search.find(z, mean.expand(len(z), *mean.shape), begins, course.best, meter)
+
+        # What Z says nothing about keeps the noise of a start, so other starts do not help everywhere.
+        begins: list[Tensor | None] = [None, *noise]
+        error = float((find(z, begins, meter) - truth).square().mean())
+        if error >= course.least:
+            begins, error = [None], course.least
 
         def invert(z: Tensor) -> Tensor:
-            return find(z, Meter(f"{self.name}, images", -(-len(z) // PIECE) * self.starts * course.best, progress))
+            total = -(-len(z) // PIECE) * len(begins) * course.best
+            return find(z, begins, Meter(f"{self.name}, images", total, progress))
 
         return Inverse(
             invert,
@@ -90,6 +97,8 @@ class RegularisedLikelihood(Attack):
             converged=course.converged,
             steps=course.best,
             transform=search.problem.transform.name,
-            settings=asdict(self) | asdict(search.penalty) | {"selection": len(truth)},
+            settings=asdict(self)
+            | asdict(search.penalty)
+            | {"scale": search.scale, "kept": len(begins), "selection": len(truth)},
             device=view.device,
         )

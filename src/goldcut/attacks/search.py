@@ -1,27 +1,29 @@
 """Search for the images whose Z is the given one: what the attacks with the weights of the edge have in common.
 
-Each image is a search of its own: losses are summed over images and Adam treats each number alone, so a victim's
-reconstruction does not depend on who else is attacked.
+Each image is a search of its own: losses are summed over images and nothing in a step is shared between them, so a
+victim's reconstruction does not depend on who else is attacked.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from goldcut.attacks.base import Half, View
+from goldcut.attacks.problem import Problem, total_variation
 from goldcut.attacks.spectrum import Spectrum
-from goldcut.attacks.transforms import Transform, choose_transform, fit_transform
 from goldcut.attacks.tuning import Meter
-from goldcut.errors import AttackError
 
 PIECE = 32
 """Images that are searched at a time."""
 
 RATE = 0.1
 """Rate of Adam, in standard deviations of each coordinate."""
+
+BETAS = 0.9, 0.99
+"""Of the running means of the gradient and of its square."""
 
 EPS = 1e-3
 """Added to Adam's denominator, with amsgrad (He, Zhang, Lee: Model Inversion Attacks Against Collaborative Inference,
@@ -30,34 +32,9 @@ EPS = 1e-3
 LOOKS = 20
 """How often a search shows where it is."""
 
-OWN = 2048
-"""Images of the attacker's that tell what images are like."""
+Scale = Literal["coordinate", "image"]
 
-PROBE = 4
-"""Images on which it is tested whether the edge has a gradient."""
-
-
-class NoGradient(AttackError):
-    """The edge tells nothing about which way to go."""
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What is searched for.
-
-    Attributes:
-        edge: The edge half with its weights.
-        transform: Of Z, so that each channel counts the same.
-        variation: Mean total variation of the attacker's own images.
-    """
-
-    edge: Half
-    transform: Transform
-    variation: float
-
-    def distance(self, images: Float[Tensor, "n c h w"], z: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """Mean squared difference between Z of images and the given Z, in variances of Z."""
-        return (self.transform(self.edge(images)) - self.transform(z)).square().flatten(1).mean(1)
+SCALES: tuple[Scale, ...] = ("coordinate", "image")
 
 
 @dataclass(frozen=True)
@@ -78,20 +55,27 @@ class Penalty:
 class Search:
     """Adam in the coordinates of a spectrum, inside [0, 1].
 
+    Where Z says nearly all, a step that is scaled for each coordinate gets to the fine ones as well. Where Z says
+    little, it moves those about which Z says nothing as far as the others, and one scale for the image leaves them
+    where they are most likely. On a small edge with 64 features the first recovers 0.81 and the second 0.88 in 100
+    steps; on a map with more elements than the image 0.997 and 0.985.
+
     The rate is constant over three quarters of the steps and then falls to zero: what the fall gains lies in the last
     quarter, so that a search cut short does not look converged.
 
     Attributes:
-        problem: From `pose`.
+        problem: What is searched for.
         spectrum: Of what the images may add to where the search is anchored.
         penalty: Weights of what else is known.
         steps: Length of the schedule.
+        scale: Whose gradients set the size of a step: each "coordinate" its own, or one for the "image".
     """
 
     problem: Problem
     spectrum: Spectrum
     penalty: Penalty
     steps: int
+    scale: Scale = "coordinate"
 
     def walk(
         self,
@@ -113,15 +97,21 @@ class Search:
         """
         until = self.steps if until is None else until
         anchor = anchor.clamp(0, 1)
-        point = torch.zeros_like(anchor) if begin is None else begin.expand_as(anchor).clone()
-        adam = torch.optim.Adam([point], lr=RATE, eps=EPS, amsgrad=True)
+        point = torch.zeros_like(anchor) if begin is None else begin.expand_as(anchor)
+        mean = square = most = torch.zeros_like(anchor)
         yield 0, (anchor + self.spectrum.images(point)).clamp(0, 1)
         for step in range(until):
-            adam.param_groups[0]["lr"] = RATE * min(1.0, 4 * (self.steps - step) / self.steps)
-            point.grad = self._slope(z, anchor, point)
-            adam.step()
+            slope = self._slope(z, anchor, point)
+            power = slope.square()
+            if self.scale == "image":
+                power = power.mean((1, 2, 3), keepdim=True).expand_as(power)
+            mean = torch.lerp(slope, mean, BETAS[0])
+            square = torch.lerp(power, square, BETAS[1])
+            most = torch.maximum(most, square)
+            rate = RATE * min(1.0, 4 * (self.steps - step) / self.steps) / (1 - BETAS[0] ** (step + 1))
+            point = point - rate * mean / ((most / (1 - BETAS[1] ** (step + 1))).sqrt() + EPS)
             image = (anchor + self.spectrum.images(point)).clamp(0, 1)
-            point.copy_(self.spectrum.coordinates(image - anchor))
+            point = self.spectrum.coordinates(image - anchor)
             if (step + 1) % max(1, self.steps // LOOKS) == 0 or step + 1 == until:
                 yield step + 1, image
 
@@ -160,39 +150,20 @@ class Search:
         return slope.nan_to_num(0, 0, 0)
 
 
-def pose(view: View, *, seed: int) -> tuple[Problem, ...]:
-    """The search problem of a view: with Z standardised, and with the transform that shows a line most, if another.
+def trials(
+    problems: Sequence[Problem], spectrum: Spectrum, steps: int, weak: Sequence[Penalty], strong: Sequence[Penalty]
+) -> list[list[Search]]:
+    """All searches that are tried, those together that a brief trial can compare.
 
-    Raises:
-        NoGradient: No gradient comes back through the edge.
+    A strong penalty and one scale for the image are quick, and may be overtaken later.
     """
-    if view.edge is None:
-        raise AttackError("a search needs the weights of the edge half", "Choose an attack that does without.")
-    own = view.training.targets(slice(0, OWN), view.device)
-    transforms = [fit_transform("standardise", view.training.features[:OWN], view.kind)]
-    if (other := choose_transform(view, seed=seed)).name != "standardise":
-        transforms.append(other)
-    variation = max(float(total_variation(own).mean()), 1e-8)
-    problems = tuple(Problem(view.edge, one.to(view.device), variation) for one in transforms if one is not None)
-    if not _has_gradient(problems[0], own[:PROBE], view.training.representations(slice(PROBE), view.device)):
-        raise NoGradient(
-            "no gradient comes back through the edge half to the image, as behind rounding",
-            "Attack this cut with a decoder.",
-        )
-    return problems
 
+    def group(penalties: Sequence[Penalty], *scales: Scale) -> list[Search]:
+        return [
+            Search(problem, spectrum, penalty, steps, scale)
+            for problem in problems
+            for scale in scales
+            for penalty in penalties
+        ]
 
-def total_variation(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """Mean squared difference between neighbours, down and to the right.
-
-    He, Zhang, Lee 2019, equation 5, with the exponent of their published code (beta = 2; the text has 1).
-    """
-    down, right = (images.diff(dim=dim).square().flatten(1).mean(1) for dim in (2, 3))
-    return down + right
-
-
-def _has_gradient(problem: Problem, images: Tensor, z: Tensor) -> bool:
-    with torch.enable_grad():
-        images = images.roll(1, 0).requires_grad_()
-        distance = problem.distance(images, z)
-        return distance.requires_grad and bool(torch.autograd.grad(distance.sum(), images)[0].any())
+    return [*(group(weak, scale) for scale in SCALES), group(strong, *SCALES)]

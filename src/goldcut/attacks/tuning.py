@@ -10,10 +10,10 @@ from torch import Tensor
 from goldcut.fitting.loop import is_converged
 from goldcut.progress import Progress
 
-SHORT = 6
+SHORT = 8
 """A first trial takes this fraction of the steps."""
 
-SELECTION = 32
+SELECTION = 24
 """Selection images that settings are chosen on, at most."""
 
 Candidate = TypeVar("Candidate")
@@ -76,23 +76,22 @@ def follow(
 
 
 def choose(
-    candidates: Sequence[Candidate], run: Callable[[Candidate, int], Course], *, steps: int, keep: int
+    groups: Sequence[Sequence[Candidate]], run: Callable[[Candidate, int], Course], *, steps: int
 ) -> tuple[Candidate, Course]:
-    """The best candidate and its course: all of them briefly, the best of those in full.
+    """The best candidate and its course: all of them briefly, then the best of each group in full.
 
-    Successive halving in two rounds (Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter
-    Optimization, 2016).
+    Successive halving (Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization,
+    2016), in groups because what is quick at first may end behind what is slow.
 
     Args:
-        candidates: Of equally good ones the first is taken.
+        groups: Of equally good ones the first is taken; a group of one is not tried briefly.
         run: A candidate's course over so many steps.
         steps: Of a full trial.
-        keep: Candidates that get one.
     """
-    if len(candidates) > keep:
-        candidates = sorted(candidates, key=lambda one: run(one, short(steps)).least)[:keep]
-    courses = [(one, run(one, steps)) for one in candidates]
-    return min(courses, key=lambda pair: pair[1].least)
+    finalists = [
+        min(group, key=lambda one: run(one, short(steps)).least) if len(group) > 1 else group[0] for group in groups
+    ]
+    return min(((one, run(one, steps)) for one in finalists), key=lambda pair: pair[1].least)
 
 
 def short(steps: int) -> int:
