@@ -87,7 +87,7 @@ def make_plan(
             most = sum(_most_seconds(one, graph, cut, target.input_shape, device) for cut in cuts) / workers
             steps.append(Step(f"{one.name} at {len(cuts)} cuts, until flat or {one.settings.max_steps} steps", most))
         else:
-            steps.append(Step(f"{one.name} at {len(cuts)} cuts: closed form, not estimated", 0.0))
+            steps.append(Step(f"{one.name} at {len(cuts)} cuts: not estimated", 0.0))
     return Plan(tuple(steps))
 
 
