@@ -133,7 +133,7 @@ def test_a_shadow_recovers_more_than_the_mean_and_the_nearest_image(attack: Shad
 
 
 def few_steps(attack: Shadow | Align) -> Shadow | Align:
-    settings = Settings(max_steps=6, round_steps=2, checkpoint_seconds=0.0)
+    settings = Settings(max_steps=6, batch=8, round_steps=2, checkpoint_seconds=0.0)
     return replace(attack, count=2, edge=settings, decoder=Decoder("XS", settings))
 
 
@@ -268,5 +268,4 @@ def test_digits_are_read_behind_the_first_layers_without_a_query(tmp_path: Path)
     cuts = [graph.cut("block1")]
     leakage = attack_cuts(graph, cuts, parts, attacks, seed=0, folder=tmp_path, memory_bytes=4 << 30, workers=1)
     assert not leakage.failures
-    for result in leakage.results:
-        print(result.cut, result.attack, result.recovered, leakage.baselines.nearest[result.cut].recovered)
+    assert leakage.results[0].recovered > 0.4  # the mean image: 0; the nearest image, which takes queries: 0.58

@@ -22,7 +22,7 @@ from goldcut.fitting.loop import Fitted
 from goldcut.progress import Progress
 
 MOST_BYTES = 1 << 30
-"""What Z of all substitutes may take; beyond it each of them is shown a part of the images."""
+"""What Z of all substitutes may take (twice that while it is joined); beyond it each is shown a part of the images."""
 
 POOR = 2.0
 """A substitute whose selection score is this many times the best one's has gone astray and is left out."""
@@ -152,13 +152,13 @@ def see_through(view: View, substitutes: Sequence[nn.Module], *, seed: int) -> t
     rows = [_some(len(view.training), most, derive(seed, 22, place)) for place in range(len(learning))]
     parts = [_pair(view, view.training, half, own) for half, own in zip(learning, rows, strict=True)]
     other = _pair(view, view.selection, last, _some(len(view.selection), most, derive(seed, 23)))
-    raw = View(parts[0], other, kind=view.kind, device="cpu")
-    name = choose_transform(raw, seed=seed).name
+    name = choose_transform(View(parts[0], other, kind=view.kind), seed=seed).name
     scale = fit_transform(name, view.observed, view.kind)
     if scale is None:  # the edge sends what the substitutes never do, such as negative values
         name, scale = "standardise", fit_transform("standardise", view.observed, view.kind)
     assert scale is not None
-    parts, other = [_scaled(part, name, view) for part in parts], _scaled(other, name, view)
+    parts = [_scaled(parts.pop(0), name, view) for _ in learning]  # one by one: together they may be large
+    other = _scaled(other, name, view)
     training = Sample(torch.cat([part.images for part in parts]), torch.cat([part.features for part in parts]))
     return View(training, other, kind=view.kind, device=view.device), scale.to(view.device)
 
