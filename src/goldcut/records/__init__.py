@@ -16,6 +16,7 @@ from goldcut.records.attack import (
     SweepPoint,
     ViewRecord,
     Worst,
+    unsettled,
 )
 from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import (
@@ -80,5 +81,6 @@ __all__ = [
     "load",
     "save",
     "to_json",
+    "unsettled",
     "write_atomically",
 ]

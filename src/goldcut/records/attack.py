@@ -239,3 +239,22 @@ class AttackRecord:
     worst_by_knowledge: Mapping[Knowledge, tuple[Worst, ...]] = field(default_factory=dict)
     sweep: tuple[SweepPoint, ...] = ()
     provenance: Provenance
+
+
+def unsettled(record: AttackRecord, cut: str) -> list[str]:
+    """The attacks at a cut that could have got more than is known, each with why, as in "decoder-S failed".
+
+    One that was still improving counts where its interval reaches that of the strongest attack. The failure of an
+    attacker who cannot even ask the edge says nothing of one who can, and does not count.
+    """
+    worst = next((one for one in record.worst if one.cut == cut), None)
+    least = worst.recovered_low if worst and worst.recovered_low is not None else float("-inf")
+    failed = [one for one in record.failed if one.cut == cut and one.needs not in ("none", "architecture")]
+    improving = [
+        one
+        for one in record.results
+        if one.cut == cut
+        and not one.converged
+        and (one.recovered if one.recovered_high is None else one.recovered_high) >= least
+    ]
+    return [f"{one.attack} failed" for one in failed] + [f"{one.attack} was still improving" for one in improving]

@@ -44,21 +44,3 @@ class Case:
         """The attacked cut, the output left out, at which the strongest attack got the least."""
         inner = [worst for name, worst in self.worst.items() if self.cut(name).level != "output"]
         return min(inner, key=lambda worst: worst.recovered, default=None)
-
-
-def why_unsure(case: Case, cut: str) -> list[str]:
-    """Attacks at a cut that failed or did not converge, where they could have got more than is known.
-
-    One that was still improving matters where its interval reaches that of the strongest attack. The failure of an
-    attacker who cannot even ask the edge says nothing of one who can.
-    """
-    worst, failures = case.worst.get(cut), case.attack.failed if case.attack else ()
-    least = worst.recovered_low if worst and worst.recovered_low is not None else float("-inf")
-    failed = [
-        f"{one.attack} failed" for one in failures if one.cut == cut and one.needs not in ("none", "architecture")
-    ]
-    return failed + [
-        f"{one.attack} was still improving"
-        for one in case.results(cut)
-        if not one.converged and (one.recovered if one.recovered_high is None else one.recovered_high) >= least
-    ]

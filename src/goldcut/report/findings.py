@@ -2,8 +2,8 @@
 
 from math import prod
 
-from goldcut.records import Knowledge, ScanRecord
-from goldcut.report.case import Case, Standing, why_unsure
+from goldcut.records import Knowledge, ScanRecord, unsettled
+from goldcut.report.case import Case, Standing
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.quantities import count, interval, known, listing, percent, plural, share, size
 
@@ -53,7 +53,7 @@ def judgement(case: Case, standing: Standing) -> list[str]:
         if cut and cut not in case.worst:
             return [f"{cut} itself was not attacked."]
         unsaid = "results of its plan are missing." if not attack.complete else "its rule gives no reason."
-        if cut and judged.decided and (unsure := why_unsure(case, cut)):
+        if cut and judged.decided and (unsure := unsettled(attack, cut)):
             unsaid = f"at {cut} {listing(unsure)}."
         why = (" ".join(judged.reasons) if not judged.decided else "") or unsaid
         return [f"The attack cannot judge the zone yet: {why}"]

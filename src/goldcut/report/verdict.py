@@ -11,8 +11,8 @@ zone (`zone_post_hoc`, fixed in advance in terms of what is recovered) judges th
 from dataclasses import dataclass
 from typing import Literal
 
-from goldcut.records import AttackRecord, ScanRecord
-from goldcut.report.case import Case, Standing, why_unsure
+from goldcut.records import AttackRecord, ScanRecord, unsettled
+from goldcut.report.case import Case, Standing
 from goldcut.report.cautions import attack_cautions, doubtful_accuracy, model_cautions
 from goldcut.report.findings import advice, judgement, meaning, price, statistics
 from goldcut.report.quantities import percent
@@ -84,7 +84,7 @@ def _standing(case: Case) -> Standing:
         return "missed" if judged.first else "no_zone"
     if judged.first is None or case.place[recommended] < case.place[judged.first]:
         return "refuted"
-    return "open" if why_unsure(case, recommended) else "confirmed"
+    return "open" if recommended and unsettled(case.attack, recommended) else "confirmed"
 
 
 def _subject(case: Case, standing: Standing) -> str | None:
