@@ -15,6 +15,10 @@ KNOWING: dict[Knowledge, str] = {
 }
 
 
+ALMOST_ALL = 0.95
+"""Share of the FLOPs on the device from which on a split is one in name only."""
+
+
 def statistics(scan: ScanRecord) -> list[str]:
     zone = scan.zone
     why = " ".join(zone.reasons)
@@ -121,12 +125,18 @@ def weaker(case: Case, cut: str) -> list[str]:
 
 
 def price(case: Case, cut: str) -> list[str]:
+    """What a cut costs on the device and on the wire, and whether it leaves the cloud anything to do."""
     priced, image = case.cut(cut), prod(case.scan.model.input_shape)
-    return [
+    sentences = [
         f"Cutting at {cut} keeps {percent(edge_params(priced))} of the parameters "
         f"({count(priced.edge_params)}) and {percent(edge_flops(priced))} of the FLOPs ({count(priced.edge_flops)}) on "
         f"the device and sends {size(priced.payload_bytes)} an image as fp32; the 8-bit image itself has {size(image)}."
     ]
+    if edge_flops(priced) >= ALMOST_ALL:
+        sentences.append(
+            "That leaves the cloud next to nothing to compute: the price of this cut is to run the model on the device."
+        )
+    return sentences
 
 
 def advice(case: Case, standing: Standing, cut: str | None) -> list[str]:

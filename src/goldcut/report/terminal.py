@@ -137,33 +137,27 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
         if one.identification is not None:
             identified.setdefault(one.cut, []).append(one.identification)
     table = _table("strongest attack at each cut")
-    table.add_column("cut", overflow="fold")
-    table.add_column("attack")
+    table.add_column("cut", overflow="fold", min_width=9)
+    table.add_column("attack", no_wrap=True)
     for title in ("recovered", "identified", "SSIM", "PSNR, dB"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("note")
     for worst in attack.worst:
         result = best.get((worst.cut, worst.attack))
         table.add_row(
             Text(worst.cut),
             Text(worst.attack),
-            share(worst.recovered, worst.recovered_low, worst.recovered_high),
+            share(worst.recovered, worst.recovered_low, worst.recovered_high) + ("" if worst.converged else "*"),
             percent(max(told) if (told := identified.get(worst.cut)) else None),
             number(result.ssim if result else None),
             number(result.psnr if result else None),
-            "" if worst.converged else "still improving",
             style="bold" if worst.cut in attack.zone_post_hoc.cuts else "",
         )
     console = console or Console()
     console.print(table)
     mean = attack.baselines.class_mean
     said = f"class mean alone: {percent(mean.recovered)}; " if mean else ""
-    console.print(
-        Text(
-            f"{said}chance of identification, by whichever attack: 5 %; bold: the zone by the post hoc rule",
-            style="dim",
-        )
-    )
+    said += "identified: by whichever attack does best, chance 5 %; * still improving; bold: the zone, post hoc"
+    console.print(Text(said, style="dim"))
     if inferred := say_inferred(attack):
         console.print(Text(inferred))
     for failure in attack.failed:

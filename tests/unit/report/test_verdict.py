@@ -75,6 +75,13 @@ def test_what_the_figure_means_is_said_with_its_interval_and_the_class_mean() ->
     assert "A quarter, the stricter mark, is reached only from layer4.1 on." in text
 
 
+def test_a_split_that_leaves_the_cloud_nothing_is_called_so() -> None:
+    scan = samples.resnet_scan()
+    assert "next to nothing to compute" not in words(reach_verdict(scan))
+    cuts = tuple(replace(cut, edge_flops=96, cloud_flops=4) for cut in scan.cuts)
+    assert "leaves the cloud next to nothing to compute" in words(reach_verdict(replace(scan, cuts=cuts)))
+
+
 def test_a_confirmed_zone_leads_with_what_still_leaks() -> None:
     attack = judged("layer4.0", "layer4.0")
     verdict = reach_verdict(samples.resnet_scan(), attack)
