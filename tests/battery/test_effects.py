@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldcut.attacks import Decoder, Leakage, Ridge, attack_cuts
+from goldcut.attacks.refine import Refine
+from goldcut.attacks.rmle import RegularisedLikelihood
 from goldcut.cuts import find_cuts
 from goldcut.fitting import Settings, fit
 from goldcut.records import AttackResult
@@ -69,7 +71,7 @@ def leakage(tmp_path_factory: pytest.TempPathFactory) -> Leakage:
         graph,
         cuts,
         parts,
-        (Ridge(), Decoder("S", Settings(max_steps=2500))),
+        (Ridge(), Decoder("S", Settings(max_steps=2500)), Refine(), RegularisedLikelihood()),
         seed=0,
         folder=folder,
         memory_bytes=4 << 30,
@@ -83,6 +85,20 @@ def at(leakage: Leakage, cut: str) -> dict[str, AttackResult]:
 def test_more_than_nine_tenths_come_back_behind_the_first_layer(leakage: Leakage):
     assert not leakage.failures
     assert all(result.recovered > 0.9 for result in at(leakage, "block1").values())
+
+
+@pytest.mark.parametrize("attack", ["refine", "rmle"])
+def test_a_search_beats_what_needs_no_attack(leakage: Leakage, attack: str):
+    for cut in ("block1", "block3"):
+        low = at(leakage, cut)[attack].recovered_low
+        assert low is not None
+        assert low > max(0.0, leakage.baselines.nearest[cut].recovered) + 0.2
+
+
+def test_a_refined_image_is_never_worse_than_its_start_on_selection_images(leakage: Leakage):
+    for cut in leakage.cuts:
+        refined = at(leakage, cut)["refine"]
+        assert refined.selection_mse <= refined.settings["start_mse"]
 
 
 def test_deep_trainings_end_flat(leakage: Leakage):
