@@ -48,7 +48,7 @@ def _knowledge(scan: ScanRecord, attack: AttackRecord, shown: Sequence[Band]) ->
         values = [one.recovered for one in worst]
         traces.append(line([place[one.cut] for one in worst], values, level, colour, notes=notes))
         told.append(f"{level}: {', '.join(f'{one.cut} {percent(one.recovered)}' for one in worst)}")
-    said = "; ".join(f"{level}: {KNOWLEDGE[level]}" for level in levels)
+    said = " ".join(f"{level.capitalize()}: {KNOWLEDGE[level][0].lower()}{KNOWLEDGE[level][1:]}" for level in levels)
     return Chart(
         "knowledge",
         "What it takes to know",

@@ -115,10 +115,10 @@ def meaning(case: Case, cut: str) -> list[str]:
 
 
 def weaker(case: Case, cut: str) -> list[str]:
-    """What attackers get at a cut who know less of the edge than the strongest one."""
+    """What attackers get at a cut who know less of the edge than the strongest one, where that is less."""
     levels = case.attack.worst_by_knowledge if case.attack else {}
     seen = {level: one for level, found in levels.items() for one in found if one.cut == cut}
-    if len(seen) < 2:
+    if len({one.attack for one in seen.values()}) < 2:
         return []
     got = [f"{percent(one.recovered)} {KNOWING[level]} ({one.attack})" for level, one in seen.items()]
     return [f"By what the attacker knows: {', '.join(got)}."]

@@ -24,7 +24,7 @@ def test_each_level_of_knowledge_is_a_curve_over_the_cuts() -> None:
     assert (weak["name"], strong["name"]) == ("architecture", "queries")
     assert weak["x"] == strong["x"][2:]
     assert weak["y"] == [value / 2 for value in strong["y"][2:]]
-    assert "It can run the device's half" in chart.caption
+    assert "Queries: it can run the device's half" in chart.caption
 
 
 def point(cut: str, images: int, queries: int, recovered: float) -> SweepPoint:
