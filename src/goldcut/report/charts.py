@@ -24,6 +24,7 @@ from goldcut.report.figures import (
     limits,
     line,
     log_axis,
+    marks,
     note,
     over_cuts,
     shares_axis,
@@ -181,11 +182,7 @@ def _attack_curve(results: Sequence[AttackResult], field: str, x: Sequence[float
     ]
     curve = line(x, values, results[0].attack, colour, notes=notes)
     curve["error_y"] = limits(values, lows, highs, colour)
-    curve["marker"] = {
-        "color": colour,
-        "size": 8,
-        "symbol": ["circle" if r.converged else "circle-open" for r in results],
-    }
+    curve["marker"] = marks([result.converged for result in results], colour)
     return curve
 
 

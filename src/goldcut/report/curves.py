@@ -17,6 +17,7 @@ from goldcut.report.figures import (
     limits,
     line,
     log_axis,
+    marks,
     note,
     over_cuts,
     shares_axis,
@@ -95,9 +96,5 @@ def _curve(points: Sequence[SweepPoint], field: str, name: str, colour: str) -> 
     curve = line([getattr(one, field) for one in points], values, points[0].cut, colour, notes=notes)
     lows, highs = [one.recovered_low for one in points], [one.recovered_high for one in points]
     curve["error_y"] = limits(values, lows, highs, colour)
-    curve["marker"] = {
-        "color": colour,
-        "size": 8,
-        "symbol": ["circle" if one.converged else "circle-open" for one in points],
-    }
+    curve["marker"] = marks([one.converged for one in points], colour)
     return curve

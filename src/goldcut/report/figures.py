@@ -130,6 +130,11 @@ def level(value: float, cuts: int, name: str, colour: str, *, dash: str = "dash"
     }
 
 
+def marks(converged: Sequence[bool], colour: str) -> dict[str, Any]:
+    """Marks of attacks: hollow where one was still improving when it stopped."""
+    return {"color": colour, "size": 8, "symbol": ["circle" if flat else "circle-open" for flat in converged]}
+
+
 def limits(
     values: Sequence[float | None], lows: Sequence[float | None], highs: Sequence[float | None], colour: str
 ) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The gate of a pipeline: a statement about the worst attack that fails the build when it holds.
 
 The gate is for safety, so it fails whenever it is not sure: it tests the upper limit of the interval,
-and a result that is missing or failed fails it, or one that was still improving and could reach the strongest one.
+and a result that is missing, failed or not converged fails it.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from goldcut.errors import GoldcutError
-from goldcut.records import AttackRecord, AttackResult, ScanRecord, unsettled
+from goldcut.records import AttackRecord, AttackResult, ScanRecord
 
 FIGURES = ("recovered", "identification")
 """Figures with an interval, where more means that the attacker gets more."""
@@ -60,11 +60,13 @@ def judge(gate: Gate, cut: str, scan: ScanRecord, attack: AttackRecord) -> Judge
     name = scan.recommended if cut == "recommended" else cut
     if name is None:
         return Judgement(False, "no cut is recommended: the default rule finds no zone")
+    if failed := [failure for failure in attack.failed if failure.cut == name]:
+        return Judgement(False, f"{failed[0].attack} failed at {name}: {failed[0].reason}")
     results = [result for result in attack.results if result.cut == name]
     if not results or not attack.complete:
         return Judgement(False, f"{name} was not attacked to the end")
-    if unsure := unsettled(attack, name):
-        return Judgement(False, f"{', '.join(unsure)} at {name}: the attacker may get more")
+    if unsure := [result.attack for result in results if not result.converged]:
+        return Judgement(False, f"{', '.join(unsure)} did not converge at {name}: the attacker may get more")
     uppers = {result.attack: upper for result in results if (upper := _upper(gate, result)) is not None}
     if not uppers:
         return Judgement(False, f"{gate.figure} was not measured at {name}")

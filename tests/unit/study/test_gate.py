@@ -36,7 +36,7 @@ def test_a_result_that_did_not_converge_fails():
     attack = replace(ATTACK, results=tuple(replace(result, converged=False) for result in ATTACK.results), failed=())
     judgement = judge(parse_gate("recovered > 0.99"), CUT, SCAN, attack)
     assert not judgement.passed
-    assert "was still improving" in judgement.reason
+    assert "did not converge" in judgement.reason
 
 
 def test_missing_failed_and_incomplete_fail():
