@@ -167,9 +167,9 @@ class Moments:
         self.count.copy_(total)
         return self
 
-    def rows(self, start: int, stop: int) -> "Moments":
-        """A view on the groups from start to stop; absorbing into it changes this object."""
-        return Moments(self.layout, self.count[start:stop], self.mean[start:stop], self.scatter[start:stop])
+    def rows(self, groups: slice) -> "Moments":
+        """A view on some groups; absorbing into it changes this object."""
+        return Moments(self.layout, self.count[groups], self.mean[groups], self.scatter[groups])
 
     def clear(self) -> None:
         """Forget all samples."""

@@ -24,22 +24,42 @@ from goldcut.progress import Progress, silent
 from goldcut.records import Cut
 from goldcut.sources.images import Images
 
+MOST_GROUPS = 32
+"""Groups summed at a time: a few classes with all their folds; each needs three more Z of memory."""
+
 
 @dataclass(frozen=True)
 class Segment:
-    """Neighbouring images of one class inside a batch.
+    """Neighbouring images of one class inside a piece.
 
     Attributes:
         label: Their class.
-        rows: Where they are in the batch.
-        folds: Fold of each, not decreasing.
+        groups: Their groups among those of the piece, one for each fold.
+        folds: Those folds.
         last: Whether the class ends with them.
     """
 
     label: int
-    rows: slice
-    folds: Int[Tensor, " n"]
+    groups: slice
+    folds: slice
     last: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is summed at a time: neighbouring images, in groups of one class and fold; a group may be empty.
+
+    Attributes:
+        rows: Where they are in the batch.
+        groups: Group of each image, not decreasing.
+        n_groups: Number of groups.
+        segments: The classes, in order.
+    """
+
+    rows: slice
+    groups: Int[Tensor, " n"]
+    n_groups: int
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True)
@@ -63,18 +83,24 @@ class Plan:
     def __len__(self) -> int:
         return len(self.order)
 
-    def segments(self, start: int, stop: int) -> Iterator[Segment]:
-        """The classes among images start to stop of the order."""
-        labels = self.labels[start:stop]
+    def pieces(self, start: int, stop: int) -> Iterator[Piece]:
+        """Images start to stop of the order: as few pieces as MOST_GROUPS allows."""
+        labels, folds = self.labels[start:stop], self.folds[start:stop]
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+        groups = np.empty(len(labels), dtype=np.int64)
+        segments: list[Segment] = []
+        begin = n_groups = 0
         for low, high in pairwise(edges):
-            following = start + high
-            yield Segment(
-                label=int(labels[low]),
-                rows=slice(low, high),
-                folds=torch.from_numpy(self.folds[start + low : start + high]),
-                last=bool(following == len(self) or self.labels[following] != labels[low]),
-            )
+            span = slice(int(folds[low]), int(folds[high - 1]) + 1)
+            size = span.stop - span.start
+            if segments and n_groups + size > MOST_GROUPS:
+                yield Piece(slice(begin, low), torch.from_numpy(groups[begin:low]), n_groups, tuple(segments))
+                begin, n_groups, segments = low, 0, []
+            groups[low:high] = folds[low:high] + (n_groups - span.start)
+            last = bool(start + high == len(self) or self.labels[start + high] != labels[low])
+            segments.append(Segment(int(labels[low]), slice(n_groups, n_groups + size), span, last))
+            n_groups += size
+        yield Piece(slice(begin, len(labels)), torch.from_numpy(groups[begin:]), n_groups, tuple(segments))
 
 
 def deal(labels: Int[ndarray, " n"], n_classes: int, n_folds: int, seed: int) -> Plan:
@@ -112,24 +138,25 @@ class Tally:
         self.class_within = torch.zeros(views, plan.n_classes, dtype=torch.float64)
         self.channel_within = torch.zeros(views, self.layout.channels, dtype=torch.float64, device=device)
 
-    def add(self, z: Float[Tensor, "n *shape"], segment: Segment) -> None:
-        """Take in images of one class; at its last ones, close the class.
+    def add(self, z: Float[Tensor, "n *shape"], piece: Piece) -> None:
+        """Take in the images of a piece; a class whose last images are in it is closed.
 
         Raises:
             ModelError: Z has a value that is not finite, or too large to be squared in float32.
         """
-        low, high = int(segment.folds[0]), int(segment.folds[-1]) + 1
-        part = Moments.of(z, self.layout, segment.folds - low, high - low)
-        if not bool(part.scatter.isfinite().all()):
+        moments = Moments.of(z, self.layout, piece.groups, piece.n_groups)
+        if not bool(moments.scatter.isfinite().all()):
             raise ModelError(
                 f"Z at {self.cut.name}, and at no cut read before it, has values that are NaN, infinite or above 1e19",
                 "Check the model's weights and the range of the images.",
             )
-        whole = segment.last and high - low == len(self.current.count) and not bool(self.current.count.any())
-        if not whole:
-            self.current.rows(low, high).absorb(part)
-        if segment.last:
-            self._close(segment.label, part if whole else self.current)
+        for segment in piece.segments:
+            part = moments.rows(segment.groups)
+            whole = segment.last and len(part.count) == len(self.current.count) and not bool(self.current.count.any())
+            if not whole:
+                self.current.rows(segment.folds).absorb(part)
+            if segment.last:
+                self._close(segment.label, part if whole else self.current)
 
     def _close(self, label: int, moments: Moments) -> None:
         pooled = pool(moments)
@@ -194,11 +221,11 @@ def tally_cuts(
     start = bookmark.restore(state) if bookmark else 0
     while start < len(plan):
         stop = min(start + batch_size, len(plan))
-        segments = tuple(plan.segments(start, stop))
+        pieces = tuple(plan.pieces(start, stop))
 
-        def visit(name: str, z: Tensor, segments: tuple[Segment, ...] = segments) -> None:
-            for segment in segments:
-                tallies[name].add(z[segment.rows], segment)
+        def visit(name: str, z: Tensor, pieces: tuple[Piece, ...] = pieces) -> None:
+            for piece in pieces:
+                tallies[name].add(z[piece.rows], piece)
 
         index = plan.order[start:stop]
         outputs = read_cuts(graph, images.batch(index).to(device), tuple(tallies), visit)
