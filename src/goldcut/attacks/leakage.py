@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
 from goldcut.records import AttackResult, Baselines, Failure, Inferred, Worst, write_atomically
 from goldcut.sources.images import Images
@@ -15,6 +17,9 @@ from goldcut.sources.images import Images
 Pictures = UInt8[np.ndarray, "k h w c"]
 PICTURES = "pictures"
 """Name of the pictures among the arrays that are kept with a result."""
+
+GALLERY = 16
+"""Victims whose reconstructions are kept as pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,3 +135,9 @@ def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
         packed = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.concat_tables(tables, promote_options="default"), packed)
         write_atomically(path, packed.getvalue())
+
+
+def as_pictures(images: Float[Tensor, "n c h w"]) -> Pictures:
+    """The first GALLERY images in [0, 1], as people look at them."""
+    few = images[:GALLERY].permute(0, 2, 3, 1)
+    return np.ascontiguousarray((few * 255).round().to(torch.uint8).numpy())

@@ -26,7 +26,7 @@ def predict(
     batch_size: int = 128,
     device: str = "cpu",
     progress: Progress = silent,
-) -> Float[Tensor, "n *output"]:
+) -> Float[Tensor, " n *output"]:
     """The model's output for every image, in order.
 
     Args:
@@ -52,7 +52,7 @@ def predict(
     return torch.cat(parts)
 
 
-def looks_like_logits(output_shape: Sequence[int], outputs: Float[Tensor, "n *output"]) -> str | None:
+def looks_like_logits(output_shape: Sequence[int], outputs: Float[Tensor, " n *output"]) -> str | None:
     """Why outputs cannot be read as one score a class; None when they can.
 
     Args:

@@ -106,7 +106,7 @@ class Moments:
     @classmethod
     def of(
         cls,
-        z: Float[Tensor, "n *shape"],
+        z: Float[Tensor, " n *shape"],
         layout: Layout,
         groups: Int[Tensor, " n"] | None = None,
         n_groups: int = 1,

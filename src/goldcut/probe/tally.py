@@ -138,7 +138,7 @@ class Tally:
         self.class_within = torch.zeros(views, plan.n_classes, dtype=torch.float64)
         self.channel_within = torch.zeros(views, self.layout.channels, dtype=torch.float64, device=device)
 
-    def add(self, z: Float[Tensor, "n *shape"], piece: Piece) -> None:
+    def add(self, z: Float[Tensor, " n *shape"], piece: Piece) -> None:
         """Take in the images of a piece; a class whose last images are in it is closed.
 
         Raises:

@@ -19,7 +19,7 @@ from goldcut import records
 from goldcut.cost.link import LINKS, Link
 from goldcut.errors import RunError
 from goldcut.records import AttackRecord, ScanRecord
-from goldcut.report import charts, inferred, tables, words
+from goldcut.report import charts, figure_tables, inferred, tables, words, zone_table
 from goldcut.report.case import Standing
 from goldcut.report.curves import attacker_charts
 from goldcut.report.figures import Band, Chart, bands, edge_flops
@@ -38,6 +38,7 @@ STANDINGS: Mapping[Standing, str] = {
     "missed": "Seen by the attack only",
     "no_zone": "No zone",
 }
+CONFIRMED_BUT = "The zone is confirmed, and still leaks"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def render(
         scan=scan,
         attack=attacked,
         verdict=verdict,
-        standing=STANDINGS[verdict.standing],
+        standing=CONFIRMED_BUT
+        if verdict.standing == "confirmed" and verdict.tone != "good"
+        else STANDINGS[verdict.standing],
         tiles=_tiles(scan, attacked, verdict),
         bands=shown,
         sections=sections,
@@ -98,11 +101,11 @@ def render(
         strips=strips,
         columns=tables.cut_columns(links, attacked is not None, tables.is_measured(scan)),
         rows=tables.cut_rows(scan, attacked, shown, links),
-        zones=tables.zone_rows(_with_quarter(shown, attacked)),
-        disagreement=tables.disagreement(scan, shown),
-        bounds=tables.bound_rows(scan),
-        result_columns=tables.RESULT_COLUMNS,
-        results=tables.result_rows(attacked) if attacked else (),
+        zones=zone_table.zone_rows(_with_quarter(shown, attacked)),
+        disagreement=zone_table.disagreement(scan, shown),
+        bounds=figure_tables.bound_rows(scan),
+        result_columns=figure_tables.RESULT_COLUMNS,
+        results=figure_tables.result_rows(attacked) if attacked else (),
         inferred_columns=inferred.COLUMNS,
         inferred=inferred.inferred_rows(attacked) if attacked else (),
         definitions=words.DEFINITIONS,

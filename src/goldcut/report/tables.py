@@ -1,4 +1,4 @@
-"""The tables of the report as plain values: text for people, and a key to sort by."""
+"""The table of the cuts as plain values: text for people, and a key to sort by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,9 @@ from goldcut.report.quantities import (
     count,
     dimensions,
     interval,
-    known,
     listing,
     number,
     percent,
-    plural,
     seconds,
     size,
 )
@@ -186,131 +184,3 @@ def _statistic_cells(cut: CutProfile) -> tuple[Cell, ...]:
         Cell(number(cut.effective_rank), cut.effective_rank),
         Cell(dimensions(cut.shape), cut.elements, f"{cut.elements:,} elements"),
     )
-
-
-@dataclass(frozen=True)
-class ZoneRow:
-    """A rule and what it says."""
-
-    title: str
-    colour: str
-    begins: str
-    cuts: str
-    confidence: str
-    reasons: tuple[str, ...]
-
-
-def zone_rows(shown: Sequence[Band]) -> tuple[ZoneRow, ...]:
-    """The rules side by side."""
-    rows = []
-    for band in shown:
-        zone = band.zone
-        begins = zone.first or ("no zone" if zone.decided else "not decided")
-        cuts = listing(zone.cuts) if len(zone.cuts) < 3 else f"to {zone.cuts[-1]}, {len(zone.cuts)} cuts"
-        rows.append(ZoneRow(band.title, band.colour, begins, cuts, percent(zone.confidence), tuple(zone.reasons)))
-    return tuple(rows)
-
-
-def disagreement(scan: ScanRecord, shown: Sequence[Band]) -> str:
-    """Where the rules differ, in one sentence."""
-    decided = [band for band in shown if band.zone.decided]
-    if len(decided) < 2:
-        return f"Only the {decided[0].title} could be applied." if decided else "No rule could be applied."
-    said: dict[str | None, list[str]] = {}
-    for band in decided:
-        said.setdefault(band.zone.first, []).append(band.title)
-    if len(said) == 1:
-        first = decided[0].zone.first
-        return f"All rules agree: the zone begins at {first}." if first else "All rules agree: there is no zone."
-    place = {cut.name: position for position, cut in enumerate(scan.cuts)}
-    places = [place[first] for first in said if first in place]
-    apart = f", {plural(max(places) - min(places), 'cut')} apart" if len(places) > 1 else ""
-    opinions = [f"{first or 'no zone'} ({', '.join(titles)})" for first, titles in said.items()]
-    return f"The rules disagree{apart}: {'; '.join(opinions)}."
-
-
-@dataclass(frozen=True)
-class BoundRow:
-    """The information bounds of a cut at one noise level, in nats."""
-
-    cut: str
-    rho: str
-    sigma: str
-    whole: str
-    by_class: str
-    conditional: str
-    gap: str
-
-
-def bound_rows(scan: ScanRecord) -> tuple[BoundRow, ...]:
-    """Every information bound, in the order of the network."""
-    return tuple(
-        BoundRow(
-            cut.name,
-            f"{bound.rho:g}",
-            number(bound.sigma),
-            number(bound.global_nats),
-            number(bound.class_nats),
-            number(bound.conditional_nats),
-            percent(bound.relative_gap),
-        )
-        for cut in scan.cuts
-        for bound in cut.information
-    )
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    """One attack at one cut."""
-
-    cut: str
-    attack: str
-    cells: tuple[str, ...]
-    note: str
-
-
-RESULT_COLUMNS = (
-    "recovered",
-    "beyond label",
-    "identified",
-    "MSE",
-    "MSE, channel sum",
-    "PSNR, dB",
-    "SSIM",
-    "converged",
-    "time",
-)
-
-
-def result_rows(attack: AttackRecord) -> tuple[ResultRow, ...]:
-    """Every attack that ran, for who wants all figures."""
-    return tuple(
-        ResultRow(
-            r.cut,
-            r.attack,
-            (
-                f"{percent(r.recovered)} {interval(r.recovered_low, r.recovered_high)}",
-                percent(r.beyond_label),
-                percent(r.identification),
-                number(r.mse),
-                number(r.mse_channel_sum),
-                number(r.psnr),
-                number(r.ssim),
-                "yes" if r.converged else "no",
-                seconds(r.seconds),
-            ),
-            _result_note(r),
-        )
-        for r in attack.results
-    )
-
-
-def _result_note(result: AttackResult) -> str:
-    notes = [result.note]
-    if result.transform != "none":
-        notes.append(f"Z is transformed by {result.transform}")
-    if known(result.recovered_full_size):
-        notes.append(f"{percent(result.recovered_full_size)} recovered at full size")
-    if known(result.recovered_own_mean):
-        notes.append(f"{percent(result.recovered_own_mean)} against the victims' own mean")
-    return "; ".join(filter(None, notes))

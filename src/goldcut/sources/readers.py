@@ -26,6 +26,8 @@ def read_npz(spec: str, place: str, shape: Shape | None, labelled: bool) -> Pack
         with open(place, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files if key in (*WHOLE, *SPLIT, "classes")}
             keys = stored.files
+    except FileNotFoundError as error:
+        raise DataError(f"{place} does not exist", "Check the path; it is relative to the current folder.") from error
     except (
         AttributeError,  # a bare array has no `files`
         EOFError,

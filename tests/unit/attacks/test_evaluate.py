@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from goldcut.attacks import Attack, Decoder, Inverse, Leakage, Ridge, View, attack_cuts, write_gallery
 from goldcut.attacks.attributes import Probe
-from goldcut.attacks.evaluate import GALLERY
+from goldcut.attacks.leakage import GALLERY
 from goldcut.cuts import CutGraph, find_cuts
 from goldcut.errors import AttackError
 from goldcut.fitting import Settings

@@ -5,7 +5,7 @@ from dataclasses import replace
 import report_samples as samples
 from goldcut.cost.link import LINKS, transfer_seconds
 from goldcut.records import Zone
-from goldcut.report import tables, words
+from goldcut.report import figure_tables, tables, words, zone_table
 from goldcut.report.figures import bands
 
 LINKS_SHOWN = tuple(LINKS.values())
@@ -53,20 +53,20 @@ def test_a_cut_that_was_left_out_is_said_to_be() -> None:
 
 def test_rules_side_by_side_say_where_they_disagree() -> None:
     scan, attack = samples.resnet_scan(), samples.resnet_attack()
-    assert tables.disagreement(scan, bands(scan, attack)) == (
+    assert zone_table.disagreement(scan, bands(scan, attack)) == (
         "The rules disagree, 1 cut apart: layer3.1 (paper's rule); layer4.0 (default rule, post hoc rule)."
     )
     vit = samples.vit_scan()
-    assert tables.disagreement(vit, bands(vit, samples.vit_attack())) == "All rules agree: there is no zone."
+    assert zone_table.disagreement(vit, bands(vit, samples.vit_attack())) == "All rules agree: there is no zone."
     same = replace(scan, zone_paper=replace(scan.zone, rule="paper"))
-    assert tables.disagreement(same, bands(same, None)) == "All rules agree: the zone begins at layer4.0."
+    assert zone_table.disagreement(same, bands(same, None)) == "All rules agree: the zone begins at layer4.0."
     lone = replace(scan, zone_paper=Zone(rule="paper", decided=False))
-    assert tables.disagreement(lone, bands(lone, None)) == "Only the default rule could be applied."
+    assert zone_table.disagreement(lone, bands(lone, None)) == "Only the default rule could be applied."
 
 
 def test_every_information_bound_has_its_noise_named() -> None:
     scan = samples.resnet_scan()
-    rows = tables.bound_rows(scan)
+    rows = figure_tables.bound_rows(scan)
     assert len(rows) == 3 * len(scan.cuts)
     assert {row.rho for row in rows} == {"0.01", "0.1", "1"}
 
@@ -74,8 +74,8 @@ def test_every_information_bound_has_its_noise_named() -> None:
 def test_results_carry_their_notes() -> None:
     attack = samples.resnet_attack()
     first = replace(attack.results[0], transform="logit", recovered_full_size=0.5, note="retried at a lower rate")
-    row = tables.result_rows(replace(attack, results=(first,)))[0]
-    assert len(row.cells) == len(tables.RESULT_COLUMNS)
+    row = figure_tables.result_rows(replace(attack, results=(first,)))[0]
+    assert len(row.cells) == len(figure_tables.RESULT_COLUMNS)
     assert plain(row.note) == "retried at a lower rate; Z is transformed by logit; 50 % recovered at full size"
 
 
