@@ -15,6 +15,7 @@ from goldcut.cli.challenge import challenge, score
 from goldcut.cli.compare import compare
 from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
+from goldcut.cli.promise import promise
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
 from goldcut.errors import GoldcutError
@@ -35,7 +36,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, demo):
     commands.add_command(command)
 
 

@@ -37,6 +37,7 @@ from goldcut.records.files import (
     to_json,
     write_atomically,
 )
+from goldcut.records.promise import GalleryOdds, PromiseRecord
 from goldcut.records.scan import (
     CutProfile,
     DataRecord,
@@ -60,6 +61,7 @@ __all__ = [
     "CutsRecord",
     "DataRecord",
     "Failure",
+    "GalleryOdds",
     "Inferred",
     "InformationBound",
     "Kind",
@@ -67,6 +69,7 @@ __all__ = [
     "Level",
     "ModelRecord",
     "PricedCut",
+    "PromiseRecord",
     "Provenance",
     "Refused",
     "SampleCounts",

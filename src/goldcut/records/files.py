@@ -11,6 +11,7 @@ from goldcut.errors import RunError
 from goldcut.records.attack import AttackRecord
 from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
+from goldcut.records.promise import PromiseRecord
 from goldcut.records.scan import ScanRecord
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.attack/1": AttackRecord,
     "goldcut.challenge/1": ChallengeRecord,
     "goldcut.score/1": ScoreRecord,
+    "goldcut.promise/1": PromiseRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 

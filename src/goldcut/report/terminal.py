@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from goldcut.records import AttackRecord, CutsRecord, ScanRecord, ScoreRecord
+from goldcut.records import AttackRecord, CutsRecord, PromiseRecord, ScanRecord, ScoreRecord
 from goldcut.report.compare import Comparison, Reading
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.folder import read_run
@@ -51,6 +51,47 @@ def print_score(record: ScoreRecord, console: Console | None = None) -> None:
         console.print(Text(f"The class mean alone, without looking at Z, gives {percent(mean.recovered)}."))
     told = percent(scores.identification) if known(scores.identification) else MISSING
     console.print(Text(f"Identified among 20 of the same predicted class: {told}; MSE {number(scores.mse)}."))
+
+
+def print_promise(record: PromiseRecord, console: Console | None = None) -> None:
+    """What is promised, with which noise, at which price, and how far the best attacker comes."""
+    console = console or Console()
+    sent = "each time" if record.releases == 1 else f"in each of {record.releases} releases of the same input"
+    console.print(
+        Text(
+            f"At {record.cut}: with Z clipped to norm {number(record.clip_norm)} and noise of {number(record.sigma)}"
+            f" per element {sent} ({number(record.sigma_relative)} of its root mean square), {record.asked}.",
+            style="bold",
+        )
+    )
+    console.print(
+        Text(
+            f"It tells at most {number(record.bits)} bits of the input, {number(record.bits_within)} beside the class;"
+            f" the limits come from {record.images:,} images and fail with probability {percent(record.failure)}."
+        )
+    )
+    if record.accuracy is not None:
+        console.print(
+            Text(
+                f"Price: accuracy {percent(record.accuracy)} as it is, {percent(record.accuracy_clipped)} clipped,"
+                f" {percent(record.accuracy_noisy)} with the noise."
+            )
+        )
+    if record.accuracy_most < 1:
+        console.print(
+            Text(f"So few bits leave no classifier more than {percent(record.accuracy_most)}.", style="bold yellow")
+        )
+    for gallery in record.galleries:
+        reached = (
+            ""
+            if gallery.reached is None
+            else f"; the best attacker reaches {share(gallery.reached, gallery.reached_low, gallery.reached_high)}"
+        )
+        console.print(
+            Text(f"Right one of {gallery.images:,} of its class: at most {percent(gallery.promised)}{reached}.")
+        )
+    for assumption in record.assumptions:
+        console.print(Text(f" - {assumption}"))
 
 
 def print_cuts(found: CutsRecord, console: Console | None = None) -> None:

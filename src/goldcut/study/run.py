@@ -47,6 +47,11 @@ class Run:
         """Figures of each victim for each attack at each cut."""
         return self.folder / "victims.parquet"
 
+    @property
+    def promise_path(self) -> Path:
+        """The noise that keeps a promise, and its price."""
+        return self.folder / "promise.json"
+
     def scan(self) -> ScanRecord:
         """The scan, checked for its schema version.
 

@@ -1,0 +1,75 @@
+"""The file promise.json: a bound that holds against any attack, its price, and what an attack gets beside it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from goldcut.records.scan import Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryOdds:
+    """How often the right one of M images of one class is picked, by the promise and by the best attacker.
+
+    Attributes:
+        images: M.
+        promised: No attacker is right more often, on average over images like those of the audit.
+        reached: How often the attacker is right who knows the edge half and all M images: the nearest Z, which no
+            rule beats when the noise is Gaussian and all images are equally likely. None where no class has M images.
+        reached_low, reached_high: 95 % limits of `reached`.
+        trials: Images sent behind `reached`.
+    """
+
+    images: int
+    promised: float
+    reached: float | None = None
+    reached_low: float | None = None
+    reached_high: float | None = None
+    trials: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromiseRecord:
+    """Z at a cut is scaled down to a norm of at most `clip_norm` and sent with Gaussian noise.
+
+    Attributes:
+        scan_sha256: Hash of the scan.json of the run.
+        cut: Name of the cut.
+        elements: D.
+        releases: How often the same input is sent, each time with noise of its own.
+        clip_norm: Largest Euclidean norm of Z.
+        sigma: Deviation of the noise per element.
+        sigma_relative: The same in units of the root mean square of the clipped Z about its mean.
+        bits: Upper limit of I(X; Z+N), all releases together.
+        bits_within: Upper limit of I(X; Z+N | Y): what is learned beside the class.
+        failure: Probability that the limits on the variances, which come from `images` images, are too low.
+        images: Images behind the limits; as many others gave the directions.
+        asked: What was to be kept, in words.
+        galleries: Odds at the M that was asked for, and at one that the data can test.
+        accuracy: Of the model as it is, on the images behind the limits.
+        accuracy_clipped: With Z clipped and no noise.
+        accuracy_noisy: With one noisy release.
+        accuracy_most: What the bits leave to any classifier, where that is less than 1 (by Fano's inequality, equally
+            likely classes).
+        assumptions: What the promise rests on.
+    """
+
+    schema: Literal["goldcut.promise/1"] = "goldcut.promise/1"
+    scan_sha256: str
+    cut: str
+    elements: int
+    releases: int
+    clip_norm: float
+    sigma: float
+    sigma_relative: float
+    bits: float
+    bits_within: float
+    failure: float
+    images: int
+    asked: str
+    galleries: tuple[GalleryOdds, ...]
+    accuracy: float | None
+    accuracy_clipped: float | None
+    accuracy_noisy: float | None
+    accuracy_most: float
+    assumptions: tuple[str, ...]
+    provenance: Provenance

@@ -1,0 +1,262 @@
+"""A promise at a cut: how much noise keeps it, what that costs in accuracy, and what the best attacker reaches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from goldcut import records
+from goldcut.cuts.graph import CutGraph, find_cuts
+from goldcut.cuts.split import split_at
+from goldcut.cuts.taps import read_cuts
+from goldcut.errors import BudgetError, DataError
+from goldcut.metrics.bootstrap import bootstrap_mean
+from goldcut.probe.promise import (
+    FAILURE,
+    Spread,
+    bits,
+    bits_for,
+    clip_norm,
+    find_basis,
+    find_sigma,
+    measure_spread,
+    odds,
+)
+from goldcut.progress import Progress, silent
+from goldcut.records import Cut, GalleryOdds, PromiseRecord
+from goldcut.sources.images import Images
+from goldcut.study.provenance import Stopwatch
+from goldcut.study.run import Run, reopen
+from goldcut.study.scan import BATCH_SIZE, MEMORY_BYTES
+
+CLIP_QUANTILE = 0.99
+"""Share of the images whose Z is not clipped."""
+
+LEAST = 200
+"""Images of a half below which its limits say next to nothing."""
+
+TRIALS = 1000
+"""Images that the best attacker is asked about."""
+
+ASSUMPTIONS = (
+    "The input is drawn like the images of the audit; the promise is an average over them, not a word on an outlier or"
+    " on a gallery that somebody chose.",
+    "The device clips Z and adds the noise itself, with fresh Gaussian noise for each release, from a source that an"
+    " attacker cannot predict.",
+    "The attacker sees these releases and nothing else of the input, but may know everything about the network.",
+    "The gallery odds are for images of one class: the class itself may be known.",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Half:
+    """Half of the images: Z as it is, flattened, and their classes."""
+
+    z: Float[Tensor, "n d"]
+    labels: Int[Tensor, " n"]
+
+
+def promise(
+    folder: Path,
+    cut: str,
+    *,
+    most_bits: float | None = None,
+    gallery: int = 1000,
+    most_odds: float = 0.2,
+    releases: int = 1,
+    device: str = "cpu",
+    memory: int = MEMORY_BYTES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> PromiseRecord:
+    """Find the least noise that keeps a promise at a cut of a scanned run, and write RUN/promise.json.
+
+    Args:
+        folder: Of the run.
+        cut: Name or alias.
+        most_bits: Most bits that Z + N may tell of the input. Without it the promise is about a gallery.
+        gallery: Images of one class among which an attacker is to pick the one that was sent.
+        most_odds: How often it may be right at most, above 1 / gallery.
+        releases: How often the same input is sent.
+        device: Where the model runs.
+        memory: Most bytes for Z.
+        seed: Divides the images into halves, and of the noise.
+        progress: Told the images.
+
+    Raises:
+        GoldcutError: The run or its sources cannot be used, there is no such cut, or too few images.
+    """
+    watch = Stopwatch()
+    run = Run(folder)
+    _check(most_bits, gallery, most_odds, releases)
+    _, target, pack = reopen(run)
+    graph = find_cuts(target.model.to(device), target.input_shape)
+    place = graph.cut(cut)
+    images = pack.scanned
+    first, second = _read_halves(graph, place, images, device, memory, seed, progress)
+    n_classes = len(images.classes)
+    norm = float(torch.linalg.vector_norm(first.z, dim=1).quantile(CLIP_QUANTILE))
+    basis = find_basis(clip_norm(first.z, norm), first.labels, n_classes)
+    clipped = clip_norm(second.z, norm)
+    whole = measure_spread(clipped, basis.centres[0], basis.whole, norm)
+    within = measure_spread(clipped, basis.centres[1 + second.labels], basis.within, norm)
+    if most_bits is None:
+        sigma = find_sigma([within], bits_for(most_odds, gallery), releases)
+        asked = (
+            f"an attacker picks the right one of {gallery:,} images of its class at most {most_odds:.1%} of the time"
+        )
+    else:
+        sigma = find_sigma([whole], most_bits, releases)
+        asked = f"what is sent tells at most {most_bits:g} bits of the input"
+    known = bits(whole, sigma, releases)
+    noise = torch.Generator().manual_seed(seed)
+    comparable = n_classes == graph.cuts[-1].elements
+    accuracy = _accuracies(graph, place, second, clipped, sigma, noise, device) if comparable else (None, None, None)
+    record = PromiseRecord(
+        scan_sha256=run.scan_sha256(),
+        cut=place.name,
+        elements=place.elements,
+        releases=releases,
+        clip_norm=norm,
+        sigma=sigma,
+        sigma_relative=sigma / float((clipped - clipped.mean(0)).square().mean().sqrt()),
+        bits=known,
+        bits_within=bits(within, sigma, releases),
+        failure=2 * FAILURE,
+        images=len(clipped),
+        asked=asked,
+        galleries=_galleries(clipped, second.labels, within, sigma, releases, gallery, noise),
+        accuracy=accuracy[0],
+        accuracy_clipped=accuracy[1],
+        accuracy_noisy=accuracy[2],
+        accuracy_most=odds(known, n_classes),
+        assumptions=ASSUMPTIONS,
+        provenance=watch.provenance(
+            settings={
+                "cut": place.name,
+                "bits": most_bits,
+                "gallery": gallery,
+                "odds": most_odds,
+                "releases": releases,
+            },
+            seed=seed,
+            device=device,
+        ),
+    )
+    records.save(record, run.promise_path)
+    return record
+
+
+def _check(most_bits: float | None, gallery: int, most_odds: float, releases: int) -> None:
+    """Refuse what cannot be kept."""
+    if most_bits is not None and not most_bits > 0:
+        raise DataError(f"{most_bits:g} bits cannot be promised of anything that is sent", "Ask for more than 0.")
+    if gallery < 3:
+        raise DataError(f"a gallery of {gallery} is no choice", "Ask for at least 3 images.")
+    if not 1 / gallery < most_odds < 1:
+        raise DataError(
+            f"odds of {most_odds:g} are out of range: chance alone is right in {1 / gallery:.2g} of the cases",
+            "Ask for more than that and less than 1.",
+        )
+    if releases < 1:
+        raise DataError(f"{releases} releases are none", "Ask for at least 1.")
+
+
+def _read_halves(
+    graph: CutGraph, cut: Cut, images: Images, device: str, memory: int, seed: int, progress: Progress
+) -> tuple[_Half, _Half]:
+    """Z of all images at the cut, in two halves that have no image in common."""
+    _, unique = np.unique(images.hashes(), return_index=True)
+    order = np.random.default_rng(seed).permutation(unique)
+    needed = 4 * cut.elements * len(order) * 4
+    if needed > memory:
+        raise BudgetError(
+            f"Z of {len(order)} images at {cut.name} and the work on it take {needed / 2**30:.1f} GiB",
+            "Raise --memory, or scan fewer images.",
+        )
+    if len(order) < 2 * LEAST:
+        raise DataError(f"a promise needs at least {2 * LEAST} different images; these are {len(order)}", "Scan more.")
+    z = torch.empty(len(order), cut.elements)
+    for start in range(0, len(order), BATCH_SIZE):
+        part = slice(start, min(start + BATCH_SIZE, len(order)))
+
+        def keep(_: str, value: Tensor, part: slice = part) -> None:
+            z[part] = value.flatten(1).float().cpu()
+
+        read_cuts(graph, images.batch(order[part]).to(device), [cut.name], keep)
+        progress(f"Z at {cut.name}", part.stop, len(order))
+    labels = torch.from_numpy(images.labels[order])
+    middle = len(order) // 2
+    return _Half(z[:middle], labels[:middle]), _Half(z[middle:], labels[middle:])
+
+
+def _accuracies(
+    graph: CutGraph,
+    cut: Cut,
+    half: _Half,
+    clipped: Float[Tensor, "n d"],
+    sigma: float,
+    noise: torch.Generator,
+    device: str,
+) -> tuple[float, float, float]:
+    """Accuracy of the cloud half on Z as it is, clipped, and with one release of the noise."""
+    cloud: nn.Module | Callable[[Tensor], Tensor] = (
+        (lambda z: z) if cut.level == "output" else split_at(graph, cut.name).cloud
+    )
+
+    def share(z: Float[Tensor, "n d"]) -> float:
+        answers = []
+        with torch.no_grad():
+            for start in range(0, len(z), BATCH_SIZE):
+                part = z[start : start + BATCH_SIZE].view(-1, *cut.shape).to(device)
+                answers.append(cloud(part).flatten(1).argmax(1).cpu())
+        return float((torch.cat(answers) == half.labels).double().mean())
+
+    return share(half.z), share(clipped), share(clipped + sigma * torch.randn(clipped.shape, generator=noise))
+
+
+def _galleries(
+    z: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    within: Spread,
+    sigma: float,
+    releases: int,
+    asked: int,
+    noise: torch.Generator,
+) -> tuple[GalleryOdds, ...]:
+    """The promise for the gallery asked for, and beside it the best attacker, for as many images as each class has."""
+    known = bits(within, sigma, releases)
+    counts = torch.bincount(labels)
+    testable = min(asked, int(counts[counts > 0].min()))
+    if testable < 3:
+        return (GalleryOdds(images=asked, promised=odds(known, asked)),)
+    right = _nearest_is_right(z, labels, testable, sigma / releases**0.5, noise)
+    low, high = bootstrap_mean(right, seed=0)
+    tested = GalleryOdds(
+        images=testable,
+        promised=odds(known, testable),
+        reached=float(right.mean()),
+        reached_low=low,
+        reached_high=high,
+        trials=len(right),
+    )
+    return (tested,) if testable == asked else (GalleryOdds(images=asked, promised=odds(known, asked)), tested)
+
+
+def _nearest_is_right(
+    z: Float[Tensor, "n d"], labels: Int[Tensor, " n"], gallery: int, sigma: float, noise: torch.Generator
+) -> Float[np.ndarray, " trials"]:
+    """For images in turn: whether the noisy Z is nearest to its own among `gallery` images of its class."""
+    right = []
+    for index in torch.randperm(len(z), generator=noise)[:TRIALS].tolist():
+        same = (labels == labels[index]).nonzero().flatten()
+        others = same[same != index]
+        others = others[torch.randperm(len(others), generator=noise)[: gallery - 1]]
+        sent = z[index] + sigma * torch.randn(z.shape[1], generator=noise)
+        own = torch.dist(sent, z[index])
+        right.append(float(bool((torch.linalg.vector_norm(z[others] - sent, dim=1) > own).all())))
+    return np.array(right)
