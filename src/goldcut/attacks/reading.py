@@ -131,7 +131,7 @@ def _query(graph: CutGraph, name: str, layout: Layout) -> Half:
 
 def _edge(graph: CutGraph, name: str, layout: Layout) -> Half:
     """The edge half with its weights frozen, so that gradients go to the image and nowhere else."""
-    half = _frozen(copy_part(graph.module, source=None, result=graph.node(name)))
+    half = _frozen(copy_part(graph.module, source=None, result=graph.sent_node(name)))
 
     def edge(images: Tensor) -> Tensor:
         return layout(half(_at_size(images, graph))).float()
@@ -141,7 +141,7 @@ def _edge(graph: CutGraph, name: str, layout: Layout) -> Half:
 
 def _blank(graph: CutGraph, name: str, layout: Layout, own: Tensor, device: str) -> Callable[[int], nn.Module]:
     """What builds the edge half's structure with weights from a seed; it sees the attacker's own images alone."""
-    half = copy_part(graph.module, source=None, result=graph.node(name))
+    half = copy_part(graph.module, source=None, result=graph.sent_node(name))
 
     def blank(seed: int) -> nn.Module:
         return Blank(half, lambda images: _at_size(images, graph), layout, seed=seed).calibrated(own, device)

@@ -8,6 +8,7 @@ from goldcut.cli.options import (
     Flags,
     attack_options,
     cut_options,
+    defense_option,
     json_option,
     labels_option,
     model_options,
@@ -24,6 +25,7 @@ from goldcut.cli.options import (
 @model_options
 @labels_option
 @cut_options
+@defense_option
 @attack_options
 @run_options
 @json_option
@@ -39,6 +41,7 @@ def audit(
     model_flags: Flags,
     labels: str,
     cut_flags: Flags,
+    defense: str | None,
     attack_flags: Flags,
     run_flags: Flags,
     as_json: bool,
@@ -75,7 +78,9 @@ def audit(
                 seed=run_flags["seed"],
             )
         else:
-            scanned = scan(target, pack, out=out, labels=labels, **cut_flags, **run_flags, progress=progress)
+            scanned = scan(
+                target, pack, out=out, labels=labels, defense=defense, **cut_flags, **run_flags, progress=progress
+            )
             write_report(out)
             attacked = attack(target, pack, out=out, **attack_flags, **run_flags, progress=progress)
             page = write_report(out)

@@ -117,6 +117,9 @@ cut_options = bundle(
     ),
     measure=click.option("--measure", is_flag=True, help="Time both halves of every cut on this machine."),
 )
+defense_option = click.option(
+    "--defense", metavar="NAME:X", help="What is done to Z: noise:0.3, laplace:0.3, dropout:0.5, topk:0.1, quantise:4."
+)
 labels_option = click.option(
     "--labels",
     default="truth",

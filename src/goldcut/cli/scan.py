@@ -7,6 +7,7 @@ import click
 from goldcut.cli.options import (
     Flags,
     cut_options,
+    defense_option,
     json_option,
     labels_option,
     model_options,
@@ -23,6 +24,7 @@ from goldcut.cli.options import (
 @model_options
 @labels_option
 @cut_options
+@defense_option
 @run_options
 @json_option
 def scan(
@@ -32,6 +34,7 @@ def scan(
     model_flags: Flags,
     labels: str,
     cut_flags: Flags,
+    defense: str | None,
     run_flags: Flags,
     as_json: bool,
 ) -> None:
@@ -46,7 +49,9 @@ def scan(
 
     with progress_bars() as progress:
         target, pack = open_sources(model, data, **model_flags)
-        record = run_scan(target, pack, out=out, labels=labels, **cut_flags, **run_flags, progress=progress)
+        record = run_scan(
+            target, pack, out=out, labels=labels, defense=defense, **cut_flags, **run_flags, progress=progress
+        )
     if as_json:
         click.echo(to_json(record), nl=False)
     else:

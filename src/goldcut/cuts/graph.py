@@ -28,6 +28,7 @@ class CutGraph:
         cuts: Every cut in the order of the network; the last one is "output", the logits.
         refused: Modules whose output is no cut, and why.
         nodes: Name of a cut -> name of its node in `module.graph`.
+        sent: Name of a cut -> name of the node of what is sent there, where that is not Z itself but a defended one.
         readers: Generated passes by the cuts that they show, kept by read_cuts.
 
     The graph lives on the device that the model was on: constants made while tracing name it, so move the model
@@ -39,6 +40,7 @@ class CutGraph:
     cuts: tuple[Cut, ...]
     refused: tuple[Refused, ...]
     nodes: Mapping[str, str]
+    sent: Mapping[str, str] = field(default_factory=dict)
     readers: dict[tuple[str, ...], fx.GraphModule] = field(default_factory=dict, repr=False)
 
     @property
@@ -68,8 +70,15 @@ class CutGraph:
         return tuple(cut for cut in self.cuts if cut.level in shown)
 
     def node(self, name: str) -> fx.Node:
-        """The graph node of a cut, by name or alias."""
-        wanted = self.nodes[self.cut(name).name]
+        """The graph node of a cut, by name or alias: where the cloud half goes on."""
+        return self._find(self.nodes[self.cut(name).name])
+
+    def sent_node(self, name: str) -> fx.Node:
+        """The graph node of what is sent at a cut, by name or alias: where the edge half ends."""
+        cut = self.cut(name).name
+        return self._find(self.sent.get(cut, self.nodes[cut]))
+
+    def _find(self, wanted: str) -> fx.Node:
         found: fx.Node = next(node for node in self.module.graph.nodes if node.name == wanted)
         return found
 

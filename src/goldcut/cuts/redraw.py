@@ -65,6 +65,8 @@ def redraw(part: fx.GraphModule, *, seed: int) -> fx.GraphModule:
             continue
         else:
             copies[node] = graph.node_copy(node, copies.__getitem__)
+            if node.op == "call_module":  # a defence: part of what is known of the edge
+                held[node.target] = part.get_submodule(node.target)
             if node.op == "get_attr":
                 held[node.target] = _replace(_attribute(part, node.target), node, drawn, generator)
     return fx.GraphModule(held, graph, f"Untrained{type(part).__name__}")

@@ -47,7 +47,7 @@ def split_at(graph: CutGraph, name: str) -> Split:
     if cut.level == "output":
         raise ModelError("a cut at the output leaves nothing to the cloud", "Choose a cut before it.")
     z, logits = graph.node(name), find_logits(graph.module.graph)
-    edge = copy_part(graph.module, source=None, result=z)
+    edge = copy_part(graph.module, source=None, result=graph.sent_node(name))
     cloud = copy_part(graph.module, source=z, result=logits)
     return Split(edge, cloud, cut)
 

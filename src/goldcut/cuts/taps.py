@@ -38,7 +38,7 @@ def make_reader(graph: CutGraph, names: Sequence[str]) -> fx.GraphModule:
     """The graph with a second input, the visitor, and a call of it after each cut."""
     shown: dict[str, list[str]] = {}
     for name in names:
-        shown.setdefault(graph.node(name).name, []).append(name)
+        shown.setdefault(graph.sent_node(name).name, []).append(name)
     part = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in graph.module.graph.nodes:

@@ -82,6 +82,7 @@ class CutProfile(PricedCut):
         entropy_class_paper: The paper's sum_c p_c (D/2) ln(2 pi e R_c^2 / D), in nats.
         information: Bounds, one for each noise level.
         samples_per_class: How many images the classes had.
+        accuracy: Of the cloud half on what is sent, where the run has a defence.
     """
 
     radius_sq: float
@@ -104,6 +105,7 @@ class CutProfile(PricedCut):
     entropy_class_paper: float | None = None
     information: tuple[InformationBound, ...] = ()
     samples_per_class: SampleCounts
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,8 @@ class ScanRecord:
     Attributes:
         labels: "truth", "predicted" or "clusters:K".
         level: The view that chose the cuts.
-        accuracy: Share of scanned images whose label the model predicts; None without logits.
+        accuracy: Share of scanned images whose label the model predicts, without a defence; None without logits.
+        defense: What is done to Z before it leaves the device; the statistics are of what is sent.
         recommended: The zone cut with the fewest edge FLOPs; None when there is no zone.
         skipped: What was not measured, and why.
         warnings: What a reader must know before using the figures.
@@ -163,6 +166,7 @@ class ScanRecord:
     labels: str
     level: str
     accuracy: float | None = None
+    defense: str | None = None
     cuts: tuple[CutProfile, ...]
     refused: tuple[Refused, ...] = ()
     zone_paper: Zone

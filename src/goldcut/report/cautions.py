@@ -19,6 +19,8 @@ def model_cautions(scan: ScanRecord) -> list[str]:
     untrained = not named and scan.model.spec.startswith(("torchvision:", "timm:", "goldcut:"))
     if untrained:
         cautions.append("The model has random weights (no checkpoint or pretrained weights were named).")
+    if scan.defense is not None:
+        cautions.append(_defended(scan))
     if scan.accuracy is None:
         cautions.append("The model's outputs were not compared with labels, so nothing says that it is well trained.")
     elif doubtful_accuracy(scan):
@@ -28,6 +30,18 @@ def model_cautions(scan: ScanRecord) -> list[str]:
             "a zone of a model that does not work says nothing about one that does."
         )
     return cautions
+
+
+def _defended(scan: ScanRecord) -> str:
+    """What the defence costs, and that the pointers were not made for it."""
+    said = (
+        f"All of this is about Z behind {scan.defense}, and so are the attacks; pointers were judged without a defence."
+    )
+    inner = [cut for cut in scan.cuts if cut.level != "output" and cut.accuracy is not None]
+    if not inner or scan.accuracy is None:
+        return said
+    costs = [f"{percent(cut.accuracy)} at {cut.name}" for cut in inner]
+    return f"{said} Accuracy, {percent(scan.accuracy)} without it, is {listing(costs)}."
 
 
 def attack_cautions(case: Case) -> list[str]:

@@ -14,7 +14,6 @@ from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage, find_worst, write_figures, write_gallery
 from goldcut.attacks.suite import choose_attacks
-from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.progress import Progress, silent
 from goldcut.records import (
@@ -30,6 +29,7 @@ from goldcut.records import (
 )
 from goldcut.sources.images import Pack, Parts, divide, load_images
 from goldcut.sources.models import Target
+from goldcut.study.defended import open_graph
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, refuse_other_settings, reopen, same
 from goldcut.study.scan import MEMORY_BYTES
@@ -112,7 +112,7 @@ def attack(
     parts = divide_parts(target, pack, aux, victims, seed)
     draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
     sizes = check_sizes(parts, aux_size)
-    graph = find_cuts(target.model.to(device), target.input_shape)
+    graph = open_graph(target, pack.scanned, scan.defense, device=device, seed=scan.provenance.seeds["seed"])
     carry_out = partial(
         attack_cuts,
         graph,

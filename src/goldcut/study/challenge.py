@@ -18,12 +18,13 @@ from goldcut.attacks.baselines import class_mean_images
 from goldcut.attacks.features import attack_shape, read_features, read_pixels, shrink
 from goldcut.attacks.layout import Layout
 from goldcut.attacks.scoring import Judge, mean_of
-from goldcut.cuts.graph import CutGraph, find_cuts
+from goldcut.cuts.graph import CutGraph
 from goldcut.errors import RunError
 from goldcut.progress import Progress, silent
 from goldcut.records import ChallengeRecord, ScanRecord, ScoreRecord
 from goldcut.sources.images import Images, Parts
 from goldcut.study.attack import VICTIMS, divide_parts
+from goldcut.study.defended import open_graph
 from goldcut.study.run import Run, reopen
 
 Z_FILE, CHALLENGE_FILE, SCORE_FILE = "z.safetensors", "challenge.json", "score.json"
@@ -121,7 +122,9 @@ def _open(folder: Path) -> _Opened:
     if attacked is not None:
         settings.update({key: attacked.provenance.settings[key] for key in settings})
     parts = divide_parts(target, pack, settings["aux"], settings["victims"], settings["seed"])
-    return _Opened(scan, find_cuts(target.model, target.input_shape), parts, settings)
+    return _Opened(
+        scan, open_graph(target, pack.scanned, scan.defense, seed=scan.provenance.seeds["seed"]), parts, settings
+    )
 
 
 def _read(

@@ -93,7 +93,9 @@ def promise(
     watch = Stopwatch()
     run = Run(folder)
     _check(most_bits, gallery, most_odds, releases)
-    _, target, pack = reopen(run)
+    scan, target, pack = reopen(run)
+    if scan.defense is not None:
+        raise DataError(f"{folder} is a run with {scan.defense}", "A promise brings its own noise: scan without one.")
     graph = find_cuts(target.model.to(device), target.input_shape)
     place = graph.cut(cut)
     images = pack.scanned

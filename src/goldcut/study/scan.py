@@ -20,6 +20,7 @@ from goldcut.records import CutsRecord, PricedCut, ScanRecord
 from goldcut.sources.factory import is_file_spec
 from goldcut.sources.images import Pack, load_images
 from goldcut.sources.models import Target, load_model
+from goldcut.study.defended import defended_accuracies, open_graph
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, refuse_other_settings, same
 from goldcut.zone.locate import locate_zone, recommend
@@ -97,6 +98,7 @@ def scan(
     labels: str = "truth",
     level: str = "block",
     measure: bool = False,
+    defense: str | None = None,
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
@@ -112,6 +114,8 @@ def scan(
         labels: "truth", "predicted", or "clusters:K".
         level: "block", "group" or "all".
         measure: Whether to time both halves of every cut on this machine.
+        defense: What is done to Z before it leaves the device, such as "noise:0.3"; the statistics are of what is
+            sent, and so are the attacks on this run.
         device: Where the model runs.
         memory: Most bytes for the statistics.
         seed: Deals images into jackknife folds and starts k-means.
@@ -122,7 +126,7 @@ def scan(
     """
     watch = Stopwatch()
     run = Run(out)
-    settings = {"labels": labels, "level": level, "seed": seed}
+    settings = {"labels": labels, "level": level, "seed": seed, **({"defense": defense} if defense else {})}
     if run.scan_path.exists():
         done = run.scan()
         same(run, done, target, pack)
@@ -130,9 +134,9 @@ def scan(
         return done
     clusters = _clusters(labels)
     run.make()
-    graph = find_cuts(target.model.to(device), target.input_shape)
-    cuts = _price(graph, level, measure)
     images = pack.scanned
+    graph = open_graph(target, images, defense, device=device, seed=seed)
+    cuts = _price(graph, level, measure)
     classes, n_classes = _labels(graph, pack, labels, clusters, device, memory, seed, progress)
     profile = profile_cuts(
         graph,
@@ -147,16 +151,21 @@ def scan(
         checkpoint=out / "scan.partial.safetensors",
         progress=progress,
     )
+    rows = profile.rows
+    accuracy = _accuracy(profile, pack)
+    if defense and accuracy is not None:
+        found = defended_accuracies(graph, cuts, images, device=device, progress=progress)
+        rows = tuple(replace(row, accuracy=found[row.name]) for row in rows)
     names = [row.name for row in profile.rows if row.name != "output"]
     zone = locate_zone(profile)
-    accuracy = _accuracy(profile, pack)
     record = ScanRecord(
         model=target.record,
         data=images.record,
         labels=labels,
         level=level,
         accuracy=accuracy,
-        cuts=profile.rows,
+        defense=defense,
+        cuts=rows,
         refused=graph.refused,
         zone_paper=paper_zone([row.radius_sq_paper for row in profile.rows if row.name != "output"], names),
         zone=zone,
