@@ -13,10 +13,13 @@ SOURCES = ("model.py:build", "npz:other.npz")
 def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
     run = str(tmp_path / "run")
     assert goldcut("scan", *SOURCES, "--out", run).code == 0
-    answer = goldcut("promise", run, "--cut", "3", "--gallery", "50", "--odds", "0.3")
+    answer = goldcut("promise", run, "--cut", "3", "--gallery", "50", "--odds", "0.3", "--attacks", "ridge")
     assert answer.code == 0
     assert "of 50 images of its class at most 30.0% of the time" in " ".join(answer.out.split())
-    assert "Price: accuracy" in answer.out
+    assert "The price: accuracy" in answer.out
+    assert "ridge recovers" in answer.out
+    assert goldcut("report", run).code == 0
+    assert "A promise against any attack" in (tmp_path / "run" / "report.html").read_text()
 
     kept = json.loads((tmp_path / "run" / "promise.json").read_bytes())
     jsonschema.validate(kept, json_schema("goldcut.promise/1"))
@@ -24,9 +27,9 @@ def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
     assert gallery["promised"] == pytest.approx(0.3, abs=1e-3)
     assert 1 / 50 < gallery["reached"] <= gallery["promised"]
 
-    fewer = json.loads(goldcut("promise", run, "--cut", "3", "--bits", "0.5", "--releases", "4", "--json").out)
+    fewer = json.loads(goldcut("promise", run, "--cut", "3", "--attacks", "none", "--bits", "0.5", "--releases", "4", "--json").out)
     assert fewer["bits"] == pytest.approx(0.5, rel=1e-3)
-    once = json.loads(goldcut("promise", run, "--cut", "3", "--bits", "0.5", "--json").out)
+    once = json.loads(goldcut("promise", run, "--cut", "3", "--attacks", "none", "--bits", "0.5", "--json").out)
     assert fewer["sigma"] == pytest.approx(2 * once["sigma"])
     assert once["accuracy_most"] < 1
 

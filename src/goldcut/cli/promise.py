@@ -14,6 +14,8 @@ from goldcut.cli.options import Flags, json_option, progress_bars, run_options
 @click.option("--gallery", type=int, default=1000, show_default=True, help="Images of one class to pick from.")
 @click.option("--odds", type=float, default=0.2, show_default=True, help="How often the pick may be right at most.")
 @click.option("--releases", type=int, default=1, show_default=True, help="How often the same input is sent.")
+@click.option("--attacks", default="standard", show_default=True, metavar="SET|NAMES|none", help="What is tried.")
+@click.option("--effort", type=click.Choice(["small", "standard", "large"]), default="small", show_default=True)
 @run_options
 @json_option
 def promise(
@@ -23,6 +25,8 @@ def promise(
     gallery: int,
     odds: float,
     releases: int,
+    attacks: str,
+    effort: str,
     run_flags: Flags,
     as_json: bool,
 ) -> None:
@@ -43,6 +47,8 @@ def promise(
             gallery=gallery,
             most_odds=odds,
             releases=releases,
+            attacks=None if attacks == "none" else attacks,
+            effort=effort,
             **run_flags,
             progress=progress,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from goldcut.records.attack import AttackResult
 from goldcut.records.scan import Provenance
 
 
@@ -50,6 +51,7 @@ class PromiseRecord:
         accuracy_noisy: With one noisy release.
         accuracy_most: What the bits leave to any classifier, where that is less than 1 (by Fano's inequality, equally
             likely classes).
+        results: What trained attackers recover from all releases, knowing clipping and noise.
         assumptions: What the promise rests on.
     """
 
@@ -71,5 +73,6 @@ class PromiseRecord:
     accuracy_clipped: float | None
     accuracy_noisy: float | None
     accuracy_most: float
+    results: tuple[AttackResult, ...] = ()
     assumptions: tuple[str, ...]
     provenance: Provenance

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from goldcut import records
 from goldcut.errors import RunError
-from goldcut.records import AttackRecord, ScanRecord
+from goldcut.records import AttackRecord, PromiseRecord, ScanRecord
 
 
 def read_run(run: Path) -> tuple[ScanRecord, AttackRecord | None]:
@@ -24,3 +24,18 @@ def read_run(run: Path) -> tuple[ScanRecord, AttackRecord | None]:
             "Delete attack.json and run `goldcut attack` again.",
         )
     return scan, attack
+
+
+def read_promise(run: Path) -> PromiseRecord | None:
+    """The promise of a run folder, where one was asked for.
+
+    Raises:
+        RunError: The file is damaged, or the promise was made on another scan.
+    """
+    path = run / "promise.json"
+    if not path.exists():
+        return None
+    promise = records.load(path, PromiseRecord)
+    if promise.scan_sha256 != hashlib.sha256((run / "scan.json").read_bytes()).hexdigest():
+        raise RunError(f"{path} was made on another scan", "Delete it and run `goldcut promise` again.")
+    return promise

@@ -18,12 +18,12 @@ from markupsafe import Markup, escape
 from goldcut import records
 from goldcut.cost.link import LINKS, Link
 from goldcut.errors import RunError
-from goldcut.records import AttackRecord, ScanRecord
-from goldcut.report import charts, figure_tables, inferred, tables, words, zone_table
+from goldcut.records import AttackRecord, PromiseRecord, ScanRecord
+from goldcut.report import charts, figure_tables, inferred, promised, tables, words, zone_table
 from goldcut.report.case import Standing
 from goldcut.report.curves import attacker_charts
 from goldcut.report.figures import Band, Chart, bands, edge_flops
-from goldcut.report.folder import read_run
+from goldcut.report.folder import read_promise, read_run
 from goldcut.report.gallery import Strip, read_gallery
 from goldcut.report.quantities import count, interval, known, percent, size
 from goldcut.report.tradeoff import tradeoff_charts
@@ -67,7 +67,8 @@ def write_report(run: Path) -> Path:
         except RunError as error:
             missing = (("picture grid", str(error)),)
     path = run / "report.html"
-    records.write_atomically(path, render(scan, attack, strips, missing).encode())
+    promise = read_promise(run)
+    records.write_atomically(path, render(scan, attack, strips, missing, promise).encode())
     return path
 
 
@@ -76,6 +77,7 @@ def render(
     attack: AttackRecord | None = None,
     strips: Sequence[Strip] = (),
     missing: Sequence[tuple[str, str]] = (),
+    promise: PromiseRecord | None = None,
 ) -> str:
     """The page as text; `missing` is what could not be shown, and why."""
     shown, links = bands(scan, attack), tuple(LINKS.values())
@@ -99,6 +101,12 @@ def render(
         sections=sections,
         figures={chart.id: chart.figure for group in sections.values() for chart in group},
         strips=strips,
+        promise=promise
+        and {
+            "headline": promised.headline(promise),
+            "sentences": promised.sentences(promise),
+            "assumptions": promise.assumptions,
+        },
         columns=tables.cut_columns(links, attacked is not None, tables.is_measured(scan)),
         rows=tables.cut_rows(scan, attacked, shown, links),
         zones=zone_table.zone_rows(_with_quarter(shown, attacked)),

@@ -3,6 +3,7 @@
 Names come from models and data, so they are printed as plain text and never read as markup.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldcut.records import AttackRecord, CutsRecord, PromiseRecord, ScanRecord, ScoreRecord
+from goldcut.report import promised
 from goldcut.report.compare import Comparison, Reading
 from goldcut.report.figures import edge_flops, edge_params
 from goldcut.report.folder import read_run
@@ -36,10 +38,7 @@ def print_verdict(run: Path, console: Console | None = None) -> None:
     ):
         if title and sentences:
             console.print(Text(title, style="bold"))
-        bullets = Table.grid(padding=(0, 1))
-        for sentence in sentences:
-            bullets.add_row(" -", Text(sentence))
-        console.print(bullets)
+        _print_bullets(console, sentences)
 
 
 def print_score(record: ScoreRecord, console: Console | None = None) -> None:
@@ -54,44 +53,19 @@ def print_score(record: ScoreRecord, console: Console | None = None) -> None:
 
 
 def print_promise(record: PromiseRecord, console: Console | None = None) -> None:
-    """What is promised, with which noise, at which price, and how far the best attacker comes."""
+    """What is promised, with which noise, at which price, and how far attackers come in spite of it."""
     console = console or Console()
-    sent = "each time" if record.releases == 1 else f"in each of {record.releases} releases of the same input"
-    console.print(
-        Text(
-            f"At {record.cut}: with Z clipped to norm {number(record.clip_norm)} and noise of {number(record.sigma)}"
-            f" per element {sent} ({number(record.sigma_relative)} of its root mean square), {record.asked}.",
-            style="bold",
-        )
-    )
-    console.print(
-        Text(
-            f"It tells at most {number(record.bits)} bits of the input, {number(record.bits_within)} beside the class;"
-            f" the limits come from {record.images:,} images and fail with probability {percent(record.failure)}."
-        )
-    )
-    if record.accuracy is not None:
-        console.print(
-            Text(
-                f"Price: accuracy {percent(record.accuracy)} as it is, {percent(record.accuracy_clipped)} clipped,"
-                f" {percent(record.accuracy_noisy)} with the noise."
-            )
-        )
-    if record.accuracy_most < 1:
-        console.print(
-            Text(f"So few bits leave no classifier more than {percent(record.accuracy_most)}.", style="bold yellow")
-        )
-    for gallery in record.galleries:
-        reached = (
-            ""
-            if gallery.reached is None
-            else f"; the best attacker reaches {share(gallery.reached, gallery.reached_low, gallery.reached_high)}"
-        )
-        console.print(
-            Text(f"Right one of {gallery.images:,} of its class: at most {percent(gallery.promised)}{reached}.")
-        )
-    for assumption in record.assumptions:
-        console.print(Text(f" - {assumption}"))
+    console.print(Text(promised.headline(record), style="bold"))
+    _print_bullets(console, promised.sentences(record))
+    console.print(Text("It rests on this:"))
+    _print_bullets(console, record.assumptions)
+
+
+def _print_bullets(console: Console, sentences: Sequence[str]) -> None:
+    bullets = Table.grid(padding=(0, 1))
+    for sentence in sentences:
+        bullets.add_row(" -", Text(sentence))
+    console.print(bullets)
 
 
 def print_cuts(found: CutsRecord, console: Console | None = None) -> None:

@@ -1,23 +1,20 @@
 """A promise at a cut: how much noise keeps it, what that costs in accuracy, and what the best attacker reaches."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from goldcut import records
+from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import CutGraph, find_cuts
-from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
 from goldcut.errors import BudgetError, DataError
-from goldcut.metrics.bootstrap import bootstrap_mean
 from goldcut.probe.promise import (
     FAILURE,
-    Spread,
     bits,
     bits_for,
     clip_norm,
@@ -27,8 +24,10 @@ from goldcut.probe.promise import (
     odds,
 )
 from goldcut.progress import Progress, silent
-from goldcut.records import Cut, GalleryOdds, PromiseRecord
+from goldcut.records import Cut, PromiseRecord
 from goldcut.sources.images import Images
+from goldcut.study.attack import VICTIMS, divide_parts
+from goldcut.study.price import accuracies, attack_sent, galleries
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, reopen
 from goldcut.study.scan import BATCH_SIZE, MEMORY_BYTES
@@ -38,9 +37,6 @@ CLIP_QUANTILE = 0.99
 
 LEAST = 200
 """Images of a half below which its limits say next to nothing."""
-
-TRIALS = 1000
-"""Images that the best attacker is asked about."""
 
 ASSUMPTIONS = (
     "The input is drawn like the images of the audit; the promise is an average over them, not a word on an outlier or"
@@ -68,6 +64,8 @@ def promise(
     gallery: int = 1000,
     most_odds: float = 0.2,
     releases: int = 1,
+    attacks: str | None = "standard",
+    effort: str = "small",
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
@@ -82,6 +80,8 @@ def promise(
         gallery: Images of one class among which an attacker is to pick the one that was sent.
         most_odds: How often it may be right at most, above 1 / gallery.
         releases: How often the same input is sent.
+        attacks: What is tried in spite of the promise: a set or names; None for nothing.
+        effort: Of the attacks.
         device: Where the model runs.
         memory: Most bytes for Z.
         seed: Divides the images into halves, and of the noise.
@@ -93,6 +93,7 @@ def promise(
     watch = Stopwatch()
     run = Run(folder)
     _check(most_bits, gallery, most_odds, releases)
+    suite = choose_attacks(attacks, effort) if attacks else ()
     scan, target, pack = reopen(run)
     if scan.defense is not None:
         raise DataError(f"{folder} is a run with {scan.defense}", "A promise brings its own noise: scan without one.")
@@ -117,7 +118,25 @@ def promise(
     known = bits(whole, sigma, releases)
     noise = torch.Generator().manual_seed(seed)
     comparable = n_classes == graph.cuts[-1].elements
-    accuracy = _accuracies(graph, place, second, clipped, sigma, noise, device) if comparable else (None, None, None)
+    accuracy: tuple[float | None, ...] = (None, None, None)
+    if comparable:
+        accuracy = accuracies(graph, place, second.z, second.labels, clipped, sigma, noise, device)
+    results = attack_sent(
+        graph,
+        place,
+        divide_parts(target, pack, None, VICTIMS, seed),
+        suite,
+        norm=norm,
+        sigma=sigma,
+        releases=releases,
+        logits=comparable,
+        folder=run.folder / "promise",
+        memory=memory,
+        device=device,
+        seed=seed,
+        run=run.scan_sha256(),
+        progress=progress,
+    )
     record = PromiseRecord(
         scan_sha256=run.scan_sha256(),
         cut=place.name,
@@ -131,11 +150,12 @@ def promise(
         failure=2 * FAILURE,
         images=len(clipped),
         asked=asked,
-        galleries=_galleries(clipped, second.labels, within, sigma, releases, gallery, noise),
+        galleries=galleries(clipped, second.labels, within, sigma, releases, gallery, noise),
         accuracy=accuracy[0],
         accuracy_clipped=accuracy[1],
         accuracy_noisy=accuracy[2],
         accuracy_most=odds(known, n_classes),
+        results=results,
         assumptions=ASSUMPTIONS,
         provenance=watch.provenance(
             settings={
@@ -194,71 +214,3 @@ def _read_halves(
     labels = torch.from_numpy(images.labels[order])
     middle = len(order) // 2
     return _Half(z[:middle], labels[:middle]), _Half(z[middle:], labels[middle:])
-
-
-def _accuracies(
-    graph: CutGraph,
-    cut: Cut,
-    half: _Half,
-    clipped: Float[Tensor, "n d"],
-    sigma: float,
-    noise: torch.Generator,
-    device: str,
-) -> tuple[float, float, float]:
-    """Accuracy of the cloud half on Z as it is, clipped, and with one release of the noise."""
-    cloud: nn.Module | Callable[[Tensor], Tensor] = (
-        (lambda z: z) if cut.level == "output" else split_at(graph, cut.name).cloud
-    )
-
-    def share(z: Float[Tensor, "n d"]) -> float:
-        answers = []
-        with torch.no_grad():
-            for start in range(0, len(z), BATCH_SIZE):
-                part = z[start : start + BATCH_SIZE].view(-1, *cut.shape).to(device)
-                answers.append(cloud(part).flatten(1).argmax(1).cpu())
-        return float((torch.cat(answers) == half.labels).double().mean())
-
-    return share(half.z), share(clipped), share(clipped + sigma * torch.randn(clipped.shape, generator=noise))
-
-
-def _galleries(
-    z: Float[Tensor, "n d"],
-    labels: Int[Tensor, " n"],
-    within: Spread,
-    sigma: float,
-    releases: int,
-    asked: int,
-    noise: torch.Generator,
-) -> tuple[GalleryOdds, ...]:
-    """The promise for the gallery asked for, and beside it the best attacker, for as many images as each class has."""
-    known = bits(within, sigma, releases)
-    counts = torch.bincount(labels)
-    testable = min(asked, int(counts[counts > 0].min()))
-    if testable < 3:
-        return (GalleryOdds(images=asked, promised=odds(known, asked)),)
-    right = _nearest_is_right(z, labels, testable, sigma / releases**0.5, noise)
-    low, high = bootstrap_mean(right, seed=0)
-    tested = GalleryOdds(
-        images=testable,
-        promised=odds(known, testable),
-        reached=float(right.mean()),
-        reached_low=low,
-        reached_high=high,
-        trials=len(right),
-    )
-    return (tested,) if testable == asked else (GalleryOdds(images=asked, promised=odds(known, asked)), tested)
-
-
-def _nearest_is_right(
-    z: Float[Tensor, "n d"], labels: Int[Tensor, " n"], gallery: int, sigma: float, noise: torch.Generator
-) -> Float[np.ndarray, " trials"]:
-    """For images in turn: whether the noisy Z is nearest to its own among `gallery` images of its class."""
-    right = []
-    for index in torch.randperm(len(z), generator=noise)[:TRIALS].tolist():
-        same = (labels == labels[index]).nonzero().flatten()
-        others = same[same != index]
-        others = others[torch.randperm(len(others), generator=noise)[: gallery - 1]]
-        sent = z[index] + sigma * torch.randn(z.shape[1], generator=noise)
-        own = torch.dist(sent, z[index])
-        right.append(float(bool((torch.linalg.vector_norm(z[others] - sent, dim=1) > own).all())))
-    return np.array(right)
