@@ -27,9 +27,10 @@ def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
     assert gallery["promised"] == pytest.approx(0.3, abs=1e-3)
     assert 1 / 50 < gallery["reached"] <= gallery["promised"]
 
-    fewer = json.loads(goldcut("promise", run, "--cut", "3", "--attacks", "none", "--bits", "0.5", "--releases", "4", "--json").out)
+    half_bit = ("promise", run, "--cut", "3", "--attacks", "none", "--bits", "0.5", "--json")
+    fewer = json.loads(goldcut(*half_bit, "--releases", "4").out)
     assert fewer["bits"] == pytest.approx(0.5, rel=1e-3)
-    once = json.loads(goldcut("promise", run, "--cut", "3", "--attacks", "none", "--bits", "0.5", "--json").out)
+    once = json.loads(goldcut(*half_bit).out)
     assert fewer["sigma"] == pytest.approx(2 * once["sigma"])
     assert once["accuracy_most"] < 1
 

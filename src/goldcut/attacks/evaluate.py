@@ -27,6 +27,7 @@ from goldcut.attacks.scoring import Judge, mean_of
 from goldcut.attacks.shelf import Shelf
 from goldcut.cuts import CutGraph
 from goldcut.errors import AttackError
+from goldcut.metrics.witness import Witness
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut
 from goldcut.sources.images import Images, Parts
@@ -53,6 +54,7 @@ def attack_cuts(
     least: int = LEAST_TRAINING,
     device: str = "cpu",
     run: str = "",
+    witnesses: Sequence[Witness] = (),
     workers: int | None = None,
     progress: Progress = silent,
     report: Callable[[Leakage], object] | None = None,
@@ -76,6 +78,7 @@ def attack_cuts(
         least: Training images that are asked for; fewer say more about the attacker than about the cut.
         device: Where to compute.
         run: What else the work depends on, such as the hash of the scan; part of its key.
+        witnesses: Networks of the user that look at the reconstructions too.
         workers: Trainings side by side; by default the threads of PyTorch, and 1 on a GPU.
         progress: Told what is done.
         report: Called with the leakage so far whenever an attack is finished.
@@ -92,7 +95,9 @@ def attack_cuts(
     check_names(attacks)
     stochastic = is_stochastic(graph, parts.selection, device)
     queries = queries if stochastic else 1
-    finished = Finished(folder, repr((run, seed, logits, hash_parts(parts), queries, zero and len(zero))))
+    said = tuple((one.figure, one.sha256) for one in witnesses)
+    known = (run, seed, logits, hash_parts(parts), queries, zero and len(zero), *said)
+    finished = Finished(folder, repr(known))
     places = {cut.name: place for place, cut in enumerate(graph.cuts)}
     shelf = Shelf(folder)
     plan = Plan(
@@ -112,7 +117,8 @@ def attack_cuts(
     )
     ledger = Ledger()
     missing = read_finished(plan, ledger)
-    judge = Judge(parts.victims, plan.shape, mean_of(zero or parts.training), parts.auxiliary_same_data, seed)
+    mean = mean_of(zero or parts.training)
+    judge = Judge(parts.victims, plan.shape, mean, parts.auxiliary_same_data, seed, witnesses=tuple(witnesses))
     ceiling, pictures = judge.ceiling(), as_pictures(judge.victims)
     budget = int(FEATURES_SHARE * memory_bytes)
     count = workers or (torch.get_num_threads() if device == "cpu" else 1)

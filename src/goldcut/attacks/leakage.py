@@ -111,7 +111,8 @@ def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
     """Write the figures of each victim as a Parquet table, one row for each cut, attack and victim.
 
     Columns: cut, attack, victim (its place), sha256 (the first 32 hexadecimal digits of the hash of its pixels), label,
-    mse, psnr in dB, cosine, ssim, identification. Rows of cuts and attacks that are not in this leakage stay.
+    mse, psnr in dB, cosine, ssim, identification, and what witnesses said. Rows of cuts and attacks that
+    are not in this leakage stay.
 
     Raises:
         RunError: The file cannot be written.

@@ -14,6 +14,7 @@ from goldcut.metrics.bootstrap import bootstrap_mean, bootstrap_ratio
 from goldcut.metrics.identification import identification_per_victim
 from goldcut.metrics.pixel import cosine_per_image, mse_per_image, psnr, psnr_per_image_mean
 from goldcut.metrics.structure import ssim_per_image
+from goldcut.metrics.witness import Witness
 from goldcut.records import Scores
 from goldcut.sources.images import Images
 
@@ -32,6 +33,7 @@ class Judge:
         seed: Of the bootstrap and of the groups of identification.
         labels: Label that the model predicts for each victim; None without logits.
         class_means: (n, C, H, W) the class-mean image of each victim's label; None without logits.
+        witnesses: Networks of the user that look at the reconstructions too.
     """
 
     images: Images
@@ -41,6 +43,7 @@ class Judge:
     seed: int
     labels: Int[np.ndarray, " n"] | None = None
     class_means: Float[Tensor, "n c h_small w_small"] | None = None
+    witnesses: tuple[Witness, ...] = ()
 
     def with_labels(self, labels: Int[np.ndarray, " n"], class_means: Float[Tensor, "n c h_small w_small"]) -> "Judge":
         """The same judge, told what the model predicts for the victims."""
@@ -102,6 +105,7 @@ class Judge:
             identification_low=found_low,
             identification_high=found_high,
             identification_victims=len(found),
+            **self._witnessed(figures),
         )
 
     def per_victim(self, made: Float[Tensor, "n c h w"]) -> dict[str, Float[np.ndarray, " n"]]:
@@ -116,7 +120,21 @@ class Judge:
             figures["ssim"] = similarity.numpy()
         if self.labels is not None:
             figures["identification"] = identification_per_victim(made, self.victims, self.labels, seed=self.seed)
+        for witness in self.witnesses:
+            figures[witness.figure] = witness.per_image(self._in_view(made), self._in_view(self.victims)).numpy()
         return figures
+
+    def _witnessed(self, figures: Mapping[str, Float[np.ndarray, " n"]]) -> dict[str, float]:
+        """Means and limits of what the witnesses said."""
+        said: dict[str, float] = {}
+        for name in (witness.figure for witness in self.witnesses):
+            low, high = bootstrap_mean(figures[name], seed=self.seed)
+            said |= {name: float(figures[name].mean()), f"{name}_low": low, f"{name}_high": high}
+        return said
+
+    def _in_view(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h_full w_full"]:
+        """Images at the size of the data, as a witness takes them."""
+        return images if images.shape[1:] == self.images.shape else enlarge(images, self.images.shape)
 
     def recovered_full_size(self, made: Float[Tensor, "n c h w"]) -> float | None:
         """`recovered` of the enlarged reconstructions at the model's size; None where the attack works at it."""

@@ -168,6 +168,12 @@ attack_options = bundle(
         metavar="K,K,...",
         help="How often an image passes an edge that adds noise; the attacker averages.",
     ),
+    classifier=click.option(
+        "--classifier", metavar="MODEL[@FILE]", help="An independent classifier that looks at the reconstructions."
+    ),
+    embedder=click.option(
+        "--embedder", metavar="MODEL[@FILE]", help="A network, such as a face recogniser, that compares identities."
+    ),
     victims=click.option(
         "--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."
     ),

@@ -44,6 +44,8 @@ METRICS: dict[str, Metric] = {
         Metric(
             "identification", "higher", "1", 0.0, 1.0, "Share of victims found among 20 of their label; chance 1/20."
         ),
+        Metric("agreement", "higher", "1", 0.0, 1.0, "Share in which an independent classifier sees the same class."),
+        Metric("identity_cosine", "higher", "1", -1.0, 1.0, "Mean cosine of an embedder's outputs."),
     )
 }
 """Every figure by its field name; `_low` and `_high` share the entry of their figure."""

@@ -31,6 +31,8 @@ class Scores:
         identification: Share of victims nearer to their own reconstruction's source than the 19
             others of the same predicted label; chance is 1/20.
         identification_victims: Victims that had 19 others to be compared with.
+        agreement: Share of reconstructions of which an independent classifier says what it says of the image.
+        identity_cosine: Mean cosine of what an embedder makes of reconstruction and image.
     """
 
     mse: float
@@ -50,6 +52,12 @@ class Scores:
     identification_low: float | None = None
     identification_high: float | None = None
     identification_victims: int = 0
+    agreement: float | None = None
+    agreement_low: float | None = None
+    agreement_high: float | None = None
+    identity_cosine: float | None = None
+    identity_cosine_low: float | None = None
+    identity_cosine_high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

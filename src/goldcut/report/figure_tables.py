@@ -88,6 +88,10 @@ def _result_note(result: AttackResult) -> str:
         notes.append(f"Z is transformed by {result.transform}")
     if known(result.recovered_full_size):
         notes.append(f"{percent(result.recovered_full_size)} recovered at full size")
+    if known(result.agreement):
+        notes.append(f"an independent classifier agrees in {percent(result.agreement)}")
+    if known(result.identity_cosine):
+        notes.append(f"identity cosine {number(result.identity_cosine)}")
     if known(result.recovered_own_mean):
         notes.append(f"{percent(result.recovered_own_mean)} against the victims' own mean")
     return "; ".join(filter(None, notes))

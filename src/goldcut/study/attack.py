@@ -34,6 +34,7 @@ from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, refuse_other_settings, reopen, same
 from goldcut.study.scan import MEMORY_BYTES
 from goldcut.study.sweep import LEAST, check_sizes, sweep
+from goldcut.study.witnesses import call_witnesses
 from goldcut.zone.post_hoc import post_hoc_zone
 
 VICTIMS = 1000
@@ -60,6 +61,8 @@ def attack(
     knowledge: Knowledge = "weights",
     aux: str | None = None,
     aux_seen: str = "unknown",
+    classifier: str | Target | None = None,
+    embedder: str | Target | None = None,
     victims: int = VICTIMS,
     aux_size: Sequence[int] = (),
     queries: Sequence[int] = (1,),
@@ -85,6 +88,9 @@ def attack(
             "architecture" or "none". A set of attacks is cut down to what can be done with it.
         aux: DATA of the attacker's images, when they are others than the data's own.
         aux_seen: "yes", "no" or "unknown": whether the target was trained on the attacker's images.
+        classifier: Another classifier (a MODEL spec, with @CHECKPOINT, or a Target) that says whether a
+            reconstruction has the class of its image.
+        embedder: What says how near the identities of reconstruction and image are, such as a face recogniser.
         victims: Images that are reconstructed and scored; all that there are when fewer.
         aux_size: Numbers of images with which the attacks are repeated, for the curve of what more of them bring.
         queries: How often each image passes the edge, where that is stochastic; the most is the attack, fewer are
@@ -103,6 +109,8 @@ def attack(
     same(run, scan, target, pack)
     most = max(queries)
     settings = {"aux": aux, "aux_seen": aux_seen, "victims": victims, "seed": seed, "queries": most}
+    witnesses = call_witnesses(target, classifier, embedder)
+    settings |= {"agreement": None, "identity_cosine": None, **{one.figure: one.sha256 for one in witnesses}}
     before = run.attack()
     if before is not None:
         then = {"queries": 1, **before.provenance.settings}
@@ -123,6 +131,7 @@ def attack(
         logits=scan.cuts[-1].radius_sq_paper is not None,
         device=device,
         run=scan.model.sha256,
+        witnesses=witnesses,
         progress=progress,
     )
     leakage = carry_out(parts=parts, folder=run.parts_folder, queries=most, report=draft.save)

@@ -136,9 +136,10 @@ def refuse_other_settings(run: Run, kind: str, then: dict[str, Any], now: dict[s
     Raises:
         RunError: A setting differs.
     """
+    article = "an" if kind[0] in "aeiou" else "a"
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key):
             raise RunError(
-                f"{run.folder} holds a {kind} with {key} = {then.get(key)}, now it is {now.get(key)}",
+                f"{run.folder} holds {article} {kind} with {key} = {then.get(key)}, now it is {now.get(key)}",
                 "Use the same flags to go on, or a new folder.",
             )
