@@ -110,7 +110,7 @@ def promise(
     if most_bits is None:
         sigma = find_sigma([within], bits_for(most_odds, gallery), releases)
         asked = (
-            f"an attacker picks the right one of {gallery:,} images of its class at most {most_odds:.1%} of the time"
+            f"an attacker picks the right one of {gallery:,} images of its class at most {100 * most_odds:g} % of the time"
         )
     else:
         sigma = find_sigma([whole], most_bits, releases)
