@@ -109,9 +109,8 @@ def promise(
     within = measure_spread(clipped, basis.centres[1 + second.labels], basis.within, norm)
     if most_bits is None:
         sigma = find_sigma([within], bits_for(most_odds, gallery), releases)
-        asked = (
-            f"an attacker picks the right one of {gallery:,} images of its class at most {100 * most_odds:g} % of the time"
-        )
+        picked = f"the right one of {gallery:,} images of its class at most {100 * most_odds:g} % of the time"
+        asked = f"an attacker picks {picked}"
     else:
         sigma = find_sigma([whole], most_bits, releases)
         asked = f"what is sent tells at most {most_bits:g} bits of the input"
