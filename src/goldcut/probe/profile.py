@@ -14,9 +14,9 @@ from goldcut.probe.budget import fit_batch
 from goldcut.probe.geometry import FOLDS, Scatter, jackknife, mean_radius_sq
 from goldcut.probe.information import NOISE_LEVELS, information_bound, paper_class_entropy, paper_global_entropy
 from goldcut.probe.labels import looks_like_logits, predict
-from goldcut.probe.rank import Ranks, effective_ranks
 from goldcut.probe.reserves import check_labels, find_reserves
 from goldcut.probe.resume import Bookmark, fingerprint
+from goldcut.probe.sample import Sample, measure_sample
 from goldcut.probe.tally import deal, tally_cuts
 from goldcut.progress import Progress, silent
 from goldcut.records import CutProfile, PricedCut, Refused, SampleCounts
@@ -104,7 +104,7 @@ def profile_cuts(
     )
     scatters = {name: tally.scatter() for name, tally in tallies.items()}
     del tallies
-    ranks = effective_ranks(
+    sample = measure_sample(
         graph,
         images,
         cuts,
@@ -116,13 +116,13 @@ def profile_cuts(
     )
     if bookmark:
         bookmark.remove()
-    rows = tuple(_row(cut, scatters[cut.name], ranks, radii_paper.get(cut.name)) for cut in cuts)
+    rows = tuple(_row(cut, scatters[cut.name], sample, radii_paper.get(cut.name)) for cut in cuts)
     return Profile(
         rows=rows,
-        folds=_fold_curves([scatters[cut.name] for cut in cuts]),
+        folds=_fold_curves([scatters[cut.name] for cut in cuts]) | _dependence_curves(cuts, sample),
         chance_share=tuple(scatters[cuts[0].name].chance_share().tolist()),
         predicted=None if no_logits else predicted,
-        skipped=(*no_logits, *find_reserves(rows, scatters, ranks, labels, n_classes)),
+        skipped=(*no_logits, *find_reserves(rows, scatters, sample, labels, n_classes)),
     )
 
 
@@ -145,11 +145,13 @@ def _paper_radii(
     return radii, ()
 
 
-def _row(cut: PricedCut, scatter: Scatter, ranks: Ranks, radius_sq_paper: float | None) -> CutProfile:
+def _row(cut: PricedCut, scatter: Scatter, sample: Sample, radius_sq_paper: float | None) -> CutProfile:
     radius_sq = jackknife(scatter.radius_sq())
     variance = jackknife(scatter.total_variance())
     share = jackknife(scatter.within_share(), highest=1)
     standardised = jackknife(scatter.within_share_standardised(), highest=1)
+    seen = sample.dependence[cut.name]
+    dependence = None if seen is None else jackknife(torch.from_numpy(seen), highest=1)
     count = scatter.class_count[0].numpy()
     radii = scatter.class_within[0].numpy() / count.clip(min=1)
     shares = count / count.sum()
@@ -170,8 +172,12 @@ def _row(cut: PricedCut, scatter: Scatter, ranks: Ranks, radius_sq_paper: float 
         within_share_standardised_high=standardised.high,
         radius_sq_per_element=radius_sq.value / cut.elements,
         radius_sq_paper=radius_sq_paper,
-        effective_rank=ranks.by_cut[cut.name],
-        effective_rank_images=ranks.images,
+        effective_rank=sample.ranks[cut.name],
+        effective_rank_images=sample.images,
+        image_dependence=None if dependence is None else dependence.value,
+        image_dependence_low=None if dependence is None else dependence.low,
+        image_dependence_high=None if dependence is None else dependence.high,
+        image_dependence_images=sample.compared,
         entropy_global_paper=paper_global_entropy(variance.value, cut.elements) if scatter.varies else None,
         entropy_class_paper=paper_class_entropy(radii, shares, cut.elements) if scatter.varies else None,
         information=tuple(
@@ -191,3 +197,10 @@ def _fold_curves(scatters: Sequence[Scatter]) -> dict[str, Float[ndarray, "folds
 
     names = ("radius_sq", "total_variance", "within_share", "within_share_standardised")
     return {name: curves(name) for name in names}
+
+
+def _dependence_curves(cuts: Sequence[PricedCut], sample: Sample) -> dict[str, Float[ndarray, "folds cuts"]]:
+    """The curve of each fold; none where Z does not vary at some cut."""
+    found = [sample.dependence[cut.name] for cut in cuts]
+    known = [each[1:] for each in found if each is not None]
+    return {"image_dependence": np.stack(known, axis=1)} if len(known) == len(found) else {}

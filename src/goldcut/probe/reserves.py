@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from goldcut.errors import DataError
 from goldcut.probe.geometry import FOLDS, Scatter
-from goldcut.probe.rank import IMAGES, Ranks
+from goldcut.probe.sample import IMAGES, Sample
 from goldcut.records import CutProfile, Refused
 
 ENOUGH = 20
@@ -45,7 +45,7 @@ def check_labels(labels: ndarray, images: int, n_classes: int) -> None:
 def find_reserves(
     rows: Sequence[CutProfile],
     scatters: Mapping[str, Scatter],
-    ranks: Ranks,
+    sample: Sample,
     labels: Int[ndarray, " n"],
     n_classes: int,
 ) -> tuple[Refused, ...]:
@@ -55,7 +55,7 @@ def find_reserves(
         *_few_images(counts),
         *_no_limits(rows, len(labels)),
         *_constant(rows, scatters),
-        *_fewer_ranked(ranks, len(labels)),
+        *_fewer_ranked(sample, len(labels)),
     )
 
 
@@ -100,8 +100,8 @@ def _constant(rows: Sequence[CutProfile], scatters: Mapping[str, Scatter]) -> li
     return [Refused(name=row.name, reason=reason) for row in rows if not scatters[row.name].varies]
 
 
-def _fewer_ranked(ranks: Ranks, images: int) -> list[Refused]:
-    if ranks.images >= min(IMAGES, images):
+def _fewer_ranked(sample: Sample, images: int) -> list[Refused]:
+    if sample.images >= min(IMAGES, images):
         return []
-    reason = f"from {ranks.images} images instead of {min(IMAGES, images)}, at every cut: more did not fit the memory"
+    reason = f"from {sample.images} images instead of {min(IMAGES, images)}, at every cut: more did not fit the memory"
     return [Refused(name="effective_rank", reason=reason)]

@@ -78,6 +78,8 @@ class CutProfile(PricedCut):
             singletons counted as radius 0.
         effective_rank: (tr S)^2 / tr(S^2) of the covariance S of Z.
         effective_rank_images: Number of images behind effective_rank, its upper limit plus one.
+        image_dependence: Distance correlation of images and Z, channels standardised, in [0, 1].
+        image_dependence_images: Number of images behind image_dependence; fewer make it larger.
         entropy_global_paper: The paper's (D/2) ln(2 pi e total_variance / D), in nats.
         entropy_class_paper: The paper's sum_c p_c (D/2) ln(2 pi e R_c^2 / D), in nats.
         information: Bounds, one for each noise level.
@@ -101,6 +103,10 @@ class CutProfile(PricedCut):
     radius_sq_paper: float | None = None
     effective_rank: float | None = None
     effective_rank_images: int = 0
+    image_dependence: float | None = None
+    image_dependence_low: float | None = None
+    image_dependence_high: float | None = None
+    image_dependence_images: int = 0
     entropy_global_paper: float | None = None
     entropy_class_paper: float | None = None
     information: tuple[InformationBound, ...] = ()
