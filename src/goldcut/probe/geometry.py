@@ -58,11 +58,6 @@ class Scatter:
         noise = CONSTANT**2 * self.count[0] * self.channel_level
         return self.channel_total[0] > noise
 
-    def chance_share(self) -> Float[Tensor, " views"]:
-        """The within-class share to expect of a Z that knows nothing of the classes: (N - C) / (N - 1)."""
-        classes = (self.class_count > 0).sum(1)
-        return (self.count - classes) / (self.count - 1).clamp(min=1)
-
     def radius_sq(self) -> Float[Tensor, " views"]:
         """R_c^2 averaged over the classes that have at least two images; nan where there is none."""
         return mean_radius_sq(self.class_count, self.class_within)

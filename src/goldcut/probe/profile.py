@@ -34,15 +34,12 @@ class Profile:
     Attributes:
         rows: One for each cut, in the order of the network.
         folds: Name of a statistic -> its curve over the cuts, one row for each jackknife fold left out.
-        chance_share: The within-class share to expect of a Z that knows nothing of the classes, for all
-            images and then without each fold: 1 for many images a class, 1/2 for two.
         predicted: The class that the model predicts for each image; None when its output is no logits.
         skipped: What was not measured, or only with reserve, and why.
     """
 
     rows: tuple[CutProfile, ...]
     folds: Mapping[str, Float[ndarray, "folds cuts"]] = field(default_factory=dict)
-    chance_share: tuple[float, ...] = (1.0,) * (1 + FOLDS)
     predicted: Int[ndarray, " n"] | None = None
     skipped: tuple[Refused, ...] = ()
 
@@ -120,7 +117,6 @@ def profile_cuts(
     return Profile(
         rows=rows,
         folds=_fold_curves([scatters[cut.name] for cut in cuts]) | _dependence_curves(cuts, sample),
-        chance_share=tuple(scatters[cuts[0].name].chance_share().tolist()),
         predicted=None if no_logits else predicted,
         skipped=(*no_logits, *find_reserves(rows, scatters, sample, labels, n_classes)),
     )

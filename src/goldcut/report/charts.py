@@ -46,6 +46,7 @@ def statistics_charts(scan: ScanRecord, shown: Sequence[Band]) -> list[Chart]:
         _statistic(cuts, "within_share_standardised", PURPLE, percent, dash="dash"),
     ]
     charts = [
+        *_dependence_chart(cuts, shown),
         Chart(
             "within-share",
             "Within-class share of the scatter",
@@ -53,7 +54,7 @@ def statistics_charts(scan: ScanRecord, shown: Sequence[Band]) -> list[Chart]:
             "decision-like. Bars are 95 % jackknife limits.",
             _in_words(cuts, [cut.within_share for cut in cuts], percent),
             over_cuts(cuts, shares, shown, shares_axis("within-class / total scatter")),
-        )
+        ),
     ]
     texts = (
         ("radius_sq", "Class radius R²", "R², log", "Moves with the scale of Z and with its size."),
@@ -85,6 +86,25 @@ def _statistic(
     curve = line(range(len(cuts)), values, field, colour, notes=notes, dash=dash)
     curve["error_y"] = limits(values, lows, highs, colour)
     return curve
+
+
+def _dependence_chart(cuts: Sequence[CutProfile], shown: Sequence[Band]) -> list[Chart]:
+    """The curve that the default rule reads; files of before it was measured have none."""
+    values = [cut.image_dependence for cut in cuts]
+    if not any(known(value) for value in values):
+        return []
+    images = max(cut.image_dependence_images for cut in cuts)
+    curve = _statistic(cuts, "image_dependence", TEAL, number)
+    return [
+        Chart(
+            "image-dependence",
+            "Dependence on the image",
+            f"Distance correlation of Z with the image, {images} images: 1 where Z keeps their distances. The "
+            "default rule reads this curve. Bars are 95 % jackknife limits.",
+            _in_words(cuts, values, number),
+            over_cuts(cuts, [curve], shown, shares_axis("distance correlation")),
+        )
+    ]
 
 
 def _rank_caption(cuts: Sequence[CutProfile]) -> str:

@@ -87,6 +87,7 @@ def cut_columns(links: Sequence[Link], attacked: bool, measured: bool = False) -
         Column("FLOPs, device", "FLOPs of one image before the cut (2 × multiply-accumulate)"),
         Column("params, device", "parameters before the cut"),
         Column("payload", "bytes of Z as fp32"),
+        Column("image", "image_dependence: distance correlation of Z with the image"),
         Column("within", "within_share: within-class scatter / total scatter"),
         Column("within, std.", "within_share_standardised: the same after dividing each channel by its deviation"),
         Column("R²", "radius_sq: mean over classes of the mean squared distance to the class mean"),
@@ -176,7 +177,9 @@ def _price_cells(cut: CutProfile) -> tuple[Cell, ...]:
 
 def _statistic_cells(cut: CutProfile) -> tuple[Cell, ...]:
     standardised = interval(cut.within_share_standardised_low, cut.within_share_standardised_high)
+    dependence = interval(cut.image_dependence_low, cut.image_dependence_high)
     return (
+        Cell(percent(cut.image_dependence), cut.image_dependence, dependence),
         Cell(percent(cut.within_share), cut.within_share, interval(cut.within_share_low, cut.within_share_high)),
         Cell(percent(cut.within_share_standardised), cut.within_share_standardised, standardised),
         Cell(number(cut.radius_sq), cut.radius_sq),

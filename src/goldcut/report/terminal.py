@@ -118,7 +118,7 @@ def print_scan(scan: ScanRecord, console: Console | None = None) -> None:
     table = _table(f"{scan.model.spec} on {scan.data.spec}")
     table.add_column("cut", overflow="fold")
     table.add_column("zone")
-    for title in ("FLOPs", "params", "payload", "within", "std.", "R²/D"):
+    for title in ("FLOPs", "params", "payload", "image", "within", "R²/D"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("Z", justify="right", no_wrap=True)
     for cut in scan.cuts:
@@ -129,7 +129,7 @@ def print_scan(scan: ScanRecord, console: Console | None = None) -> None:
             percent(edge_flops(cut)),
             percent(edge_params(cut)),
             size(cut.payload_bytes),
-            percent(cut.within_share),
+            percent(cut.image_dependence),
             percent(cut.within_share_standardised),
             number(cut.radius_sq_per_element),
             dimensions(cut.shape).replace(" ", ""),
@@ -139,7 +139,7 @@ def print_scan(scan: ScanRecord, console: Console | None = None) -> None:
     console.print(table)
     legend = (
         "zone: P by the paper's rule, D by the default rule, * recommended; FLOPs and params: share on the device; "
-        "within: within_share, std.: standardised"
+        "image: distance correlation of Z with it, within: within_share_standardised"
     )
     console.print(Text(legend, style="dim"))
 

@@ -20,6 +20,10 @@ DEFINITIONS = (
         "within_share_standardised",
         "The same after dividing each channel or feature by its deviation; free of their scales.",
     ),
+    (
+        "image_dependence",
+        "Distance correlation of images and Z, each channel over its deviation; 1 where Z keeps all distances.",
+    ),
     ("R² (radius_sq)", "Mean squared distance of Z to its class mean, averaged over the classes without weights."),
     ("effective rank", "(tr S)² / tr(S²) with S the covariance of Z: the number of directions in which it varies."),
     ("zone", "The Golden Partition Zone: the cuts from which on Z tells of the class more than of the image."),

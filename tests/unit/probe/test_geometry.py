@@ -67,13 +67,6 @@ def test_a_common_scale_moves_only_the_radius_and_a_scale_per_channel_not_the_st
     assert per_channel.within_share_standardised().item() == pytest.approx(plain.within_share_standardised().item())
 
 
-def test_the_chance_share_is_what_classes_without_meaning_get() -> None:
-    rng = np.random.default_rng(2)
-    found = [scatter_of(rng.normal(size=(30, 40)), np.repeat(np.arange(10), 3)) for _ in range(20)]
-    assert found[0].chance_share().item() == pytest.approx(20 / 29)
-    assert np.mean([each.within_share().item() for each in found]) == pytest.approx(20 / 29, rel=0.01)
-
-
 def test_constant_channels_do_not_count_and_a_constant_z_has_share_0(z: np.ndarray) -> None:
     noise = 1e-7 * np.random.default_rng(1).normal(size=(60, 1))
     padded = np.concatenate([z, np.full((60, 1), 3.0), 1 + noise], axis=1)
