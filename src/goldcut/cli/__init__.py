@@ -17,6 +17,7 @@ from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
+from goldcut.cli.train import train
 from goldcut.errors import GoldcutError
 
 
@@ -35,7 +36,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, train, demo):
     commands.add_command(command)
 
 

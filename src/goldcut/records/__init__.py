@@ -46,6 +46,7 @@ from goldcut.records.scan import (
     ScanRecord,
     Zone,
 )
+from goldcut.records.train import CutRadius, EpochRow, SplitRow, TrainRecord
 
 __all__ = [
     "KNOWLEDGE",
@@ -57,8 +58,10 @@ __all__ = [
     "ChallengeRecord",
     "Cut",
     "CutProfile",
+    "CutRadius",
     "CutsRecord",
     "DataRecord",
+    "EpochRow",
     "Failure",
     "Inferred",
     "InformationBound",
@@ -73,7 +76,9 @@ __all__ = [
     "ScanRecord",
     "ScoreRecord",
     "Scores",
+    "SplitRow",
     "SweepPoint",
+    "TrainRecord",
     "ViewRecord",
     "Worst",
     "Zone",

@@ -12,6 +12,7 @@ from goldcut.records.attack import AttackRecord
 from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
 from goldcut.records.scan import ScanRecord
+from goldcut.records.train import TrainRecord
 
 SCHEMAS: dict[str, type[Any]] = {
     "goldcut.cuts/1": CutsRecord,
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.attack/1": AttackRecord,
     "goldcut.challenge/1": ChallengeRecord,
     "goldcut.score/1": ScoreRecord,
+    "goldcut.train/1": TrainRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 
