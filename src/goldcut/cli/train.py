@@ -81,8 +81,8 @@ recipe_options = bundle(
 def train(model: str, data: str, out: Path, recipe_flags: Flags, model_flags: Flags, as_json: bool) -> None:
     """Train MODEL on the training part of DATA and write its weights to CKPT.
 
-    The epoch is chosen on a tenth of the training part; the test part is looked at once, at the end. CKPT.json beside the
-    weights says how they came to be. The same command goes on where an interrupted one stopped.
+    The epoch is chosen on a tenth of the training part; the test part is looked at once, at the end. CKPT.json beside
+    the weights says how they came to be. The same command goes on where an interrupted one stopped.
     """
     from goldcut.records import to_json
     from goldcut.report.training import print_training

@@ -31,7 +31,8 @@ NAMED: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int]]] = {
     "vit64": (ViT, (3, 64, 64)),
     "vit64-small": (partial(ViT, patch=8, dim=64, depth=4, heads=4), (3, 64, 64)),
 }
-"""Each is built with `channels`, `classes` and `size` (H, W), for images of the shape (C, H, W) unless others are at hand.
+"""Each is built with `channels`, `classes` and `size` (H, W), for images of the shape (C, H, W) unless others are at
+hand.
 
 The small ones are of the same form, narrower and shallower, for a CPU.
 """

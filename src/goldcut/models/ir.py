@@ -1,7 +1,7 @@
 """IR-152 in the form of the paper: improved residual units at 64 pixels, four stages that each halve the image.
 
-The units are those of J. Deng et al., "ArcFace" (2019); their numbers and the head as in R. Liu et al., "Partitioning for
-Intrinsic Model Inversion Resistance in Collaborative Inference" (ICML 2026).
+The units are those of J. Deng et al., "ArcFace" (2019); their numbers and the head as in R. Liu et al., "Partitioning
+for Intrinsic Model Inversion Resistance in Collaborative Inference" (ICML 2026).
 """
 
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 """ResNet-18 and ResNet-50 in the 64 pixel form: a 3x3 stem without stride or pool, three halvings.
 
-K. He et al., "Deep Residual Learning for Image Recognition" (2016), the stem as in its CIFAR networks and in R. Liu et al.,
-"Partitioning for Intrinsic Model Inversion Resistance in Collaborative Inference" (ICML 2026).
+K. He et al., "Deep Residual Learning for Image Recognition" (2016), the stem as in its CIFAR networks and in R. Liu et
+al., "Partitioning for Intrinsic Model Inversion Resistance in Collaborative Inference" (ICML 2026).
 """
 
 from jaxtyping import Float

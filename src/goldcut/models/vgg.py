@@ -1,7 +1,8 @@
 """VGG19 with batch norm in the form of the paper: 64 pixels, five pools, two hidden layers.
 
-K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (2015), configuration E; the
-head as in R. Liu et al., "Partitioning for Intrinsic Model Inversion Resistance in Collaborative Inference" (ICML 2026).
+K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (2015), configuration
+E; the head as in R. Liu et al., "Partitioning for Intrinsic Model Inversion Resistance in Collaborative Inference"
+(ICML 2026).
 """
 
 from itertools import pairwise
@@ -18,7 +19,8 @@ STAGES = (2, 2, 4, 4, 4)
 class VGG19(nn.Module):
     """Sixteen convolutions and three linear layers.
 
-    `features.N` is layer N of the paper: convolution, norm and ReLU by turns, and a pool after each stage (6, 13, 26, 39, 52).
+    `features.N` is layer N of the paper: convolution, norm and ReLU by turns, and a pool after each stage (6, 13, 26,
+    39, 52).
 
     Args:
         channels: Channels of the images.

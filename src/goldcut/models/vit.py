@@ -1,7 +1,7 @@
 """The vision transformer of the paper: 64 pixels, patches of 4, width 128, six blocks of eight heads.
 
-A. Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); sizes as in R. Liu et al., "Partitioning for Intrinsic Model
-Inversion Resistance in Collaborative Inference" (ICML 2026).
+A. Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); sizes as in R. Liu et al., "Partitioning for Intrinsic
+Model Inversion Resistance in Collaborative Inference" (ICML 2026).
 """
 
 from collections import OrderedDict

@@ -27,8 +27,8 @@ def print_training(record: TrainRecord, console: Console | None = None) -> None:
     chosen = next(row for row in record.history if row.epoch == record.selected)
     console.print(
         Text(
-            f"Epoch {chosen.epoch} of {record.epochs}, chosen on {record.selection.images:,} images that were not trained on:"
-            f" accuracy {share(chosen.accuracy, None, None)}, output entropy {number(chosen.entropy)} nats."
+            f"Epoch {chosen.epoch} of {record.epochs}, chosen on {record.selection.images:,} images apart:"
+            f" accuracy {share(chosen.accuracy)}, output entropy {number(chosen.entropy)} nats."
         )
     )
     if chosen.cuts:
@@ -48,9 +48,9 @@ def audit_command(record: TrainRecord) -> str:
 
 
 def _cuts_table(row: EpochRow) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=f"{row.images} of the selection images, true labels (predicted labels)")
-    table.add_column("cut", overflow="fold")
-    for title in ("R_c²", "R_c² / D", "within share", "standardised", "effective rank"):
+    table = Table(box=SIMPLE_HEAD, title=f"{row.images} of these images, true labels (predicted labels)")
+    table.add_column("cut", no_wrap=True)
+    for title in ("R_c²", "per element", "within", "standardised", "rank"):
         table.add_column(title, justify="right", no_wrap=True)
     for cut in row.cuts:
         table.add_row(Text(cut.cut), *_cells(cut))

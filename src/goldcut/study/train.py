@@ -1,8 +1,7 @@
 """From a model and labelled images to trained weights, with a record beside them."""
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import nn
 
 from goldcut import records
 from goldcut.cuts.graph import CutGraph, find_cuts
-from goldcut.errors import DataError, ModelError, RunError, TrainingError
+from goldcut.errors import DataError, ModelError, TrainingError
 from goldcut.metrics.bootstrap import bootstrap_mean
 from goldcut.probe.labels import looks_like_logits, predict
 from goldcut.progress import Progress, silent
@@ -23,36 +22,17 @@ from goldcut.sources.images import Images, Pack, Parts, divide
 from goldcut.sources.models import Normalised, Target, hash_model, load_model
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.scan import open_sources
+from goldcut.study.weights import Files
 from goldcut.training.augment import AUGMENTATIONS
 from goldcut.training.classifier import PRECISIONS, Recipe, selected_epoch, steps_per_epoch, train_classifier
-from goldcut.training.labels import parse_targets
-from goldcut.training.losses import Loss, check_pair, parse_loss
+from goldcut.training.losses import Loss
+from goldcut.training.specs import check_pair, parse_loss, parse_targets
 from goldcut.training.taps import find_modules
+from goldcut.training.targets import Teacher
 from goldcut.training.vortex import RadiusMonitor
 
 WATCHED = 6
 """Cuts that are watched unless others are asked for, besides the output."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a training leaves.
-
-    Attributes:
-        weights: The selected weights: OUT itself.
-    """
-
-    weights: Path
-
-    @property
-    def record(self) -> Path:
-        """The record beside them."""
-        return self.weights.with_suffix(".json")
-
-    @property
-    def state(self) -> Path:
-        """The state of an unfinished training."""
-        return self.weights.with_suffix(".partial.safetensors")
 
 
 def open_training(model: str, data: str, *, classes: int | None = None, **flags: Any) -> tuple[Target, Pack]:
@@ -116,24 +96,22 @@ def train(
     Raises:
         GoldcutError: Something cannot be used; the message says what.
     """
-    watch_clock = Stopwatch()
+    clock, files = Stopwatch(), Files(out)
     rule, criterion = parse_targets(targets), parse_loss(loss)
     check_pair(criterion, rule)
     _check_choice("augmentation", augment, AUGMENTATIONS)
     _check_choice("precision", precision, PRECISIONS)
-    files = _files(out)
+    files.check()
     parts, graph = _divide(pack, seed), find_cuts(target.model.to(device), target.input_shape)
     _check_classes(graph, parts.training)
     rule.check(graph.output_shape[0])
-    rule = rule.taught(lambda path: _teacher(target, path, device))
-    watched, acts_on = _watched(graph, watch), _acts_on(graph, criterion, at)
-    body = target.model.body if isinstance(target.model, Normalised) else target.model
+    rule = rule.taught(lambda path: _load_teacher(target, path, device))
+    watched, acts_on = _choose_watched(graph, watch), _choose_acts_on(graph, criterion, at)
+    shown = parts.selection.batch(range(min(8, len(parts.selection)))).to(device)
     recipe = Recipe(
         targets=rule,
         loss=criterion,
-        modules=find_modules(
-            graph, body, acts_on, parts.selection.batch(range(min(8, len(parts.selection)))).to(device)
-        ),
+        modules=find_modules(graph, target.model, acts_on, shown),
         acts_on=acts_on,
         epochs=epochs,
         batch=batch,
@@ -143,36 +121,17 @@ def train(
         precision=precision,
     )
     settings = {
-        "targets": rule.spec,
-        "loss": criterion.spec,
-        "at": list(acts_on),
+        **_settings(recipe),
         "watch": [cut.name for cut in watched],
-        "epochs": epochs,
-        "batch": batch,
-        "rate": rate,
-        "weight_decay": weight_decay,
-        "augment": augment,
         "splits": splits,
-        "precision": precision,
         "seed": seed,
         "initial_sha256": target.record.sha256,
         "training_sha256": parts.training.record.sha256,
         "test_sha256": pack.scanned.record.sha256,
     }
-    begun = _begun(files, settings, resume)
+    begun = files.begun(settings, resume)
     if begun is not None and begun.complete:
         return begun
-    steps = epochs * steps_per_epoch(len(parts.training), batch)
-    monitor = RadiusMonitor(
-        graph,
-        parts.selection,
-        watched,
-        rule,
-        split_steps=_spread_steps(splits, steps),
-        steps=steps,
-        device=device,
-        seed=seed,
-    )
     record = TrainRecord(
         model=target.record,
         training=parts.training.record,
@@ -184,18 +143,18 @@ def train(
         acts_on=acts_on,
         settings=settings,
         epochs=epochs,
-        provenance=watch_clock.provenance(settings=settings, seed=seed, device=device),
+        provenance=clock.provenance(settings=settings, seed=seed, device=device),
     )
+    monitor = _monitor(graph, parts, watched, recipe, splits, device, seed)
     if begun is None:
         files.state.unlink(missing_ok=True)
-        records.save(record, files.record)
     else:
         monitor.epochs, monitor.splits = list(begun.history), list(begun.splits)
 
     def recorded() -> None:
-        rows = replace(record, history=tuple(monitor.epochs), splits=tuple(monitor.splits))
-        records.save(rows, files.record)
+        records.save(replace(record, history=tuple(monitor.epochs), splits=tuple(monitor.splits)), files.record)
 
+    recorded()
     fitted = train_classifier(
         target.model,
         parts.training,
@@ -207,12 +166,12 @@ def train(
         recorded=recorded,
         progress=progress,
     )
-    correct = _correct(graph, pack.scanned, device)
+    correct = _judge(graph, pack.scanned, device)
     low, high = bootstrap_mean(correct, seed=seed)
-    write_atomically(files.weights, safetensors.torch.save(_state(body)))
+    write_atomically(files.weights, safetensors.torch.save(_state(target.model)))
     record = replace(
         record,
-        model=replace(target.record, checkpoint=str(files.weights), weights=None, sha256=hash_model(target.model)),
+        model=replace(target.record, checkpoint=str(out), weights=None, sha256=hash_model(target.model)),
         history=tuple(monitor.epochs),
         splits=tuple(monitor.splits),
         selected=selected_epoch(fitted.scores),
@@ -220,58 +179,30 @@ def train(
         accuracy_low=low,
         accuracy_high=high,
         complete=True,
-        provenance=watch_clock.provenance(settings=settings, seed=seed, device=device),
+        provenance=clock.provenance(settings=settings, seed=seed, device=device),
     )
     records.save(record, files.record)
     files.state.unlink(missing_ok=True)
     return record
 
 
-def _files(out: Path) -> Files:
-    """Refuse, before any long work, a place where nothing can be written."""
-    if out.suffix != ".safetensors":
-        raise RunError(f"weights are written as safetensors and {out} is none", f"Give --out {out.stem}.safetensors.")
-    files = Files(out)
-    probe = out.with_name(f".{out.name}.writable")
-    write_atomically(probe, b"")
-    with contextlib.suppress(OSError):
-        probe.unlink()
-    return files
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What the weights depend on, as JSON holds it."""
+    own = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "modules"}
+    own |= {"targets": recipe.targets.spec, "loss": recipe.loss.spec, "acts_on": list(recipe.acts_on)}
+    if isinstance(recipe.targets, Teacher) and recipe.targets.model is not None:
+        own["teacher_sha256"] = hash_model(recipe.targets.model)
+    return own
 
 
-def _begun(files: Files, settings: dict[str, Any], resume: bool) -> TrainRecord | None:
-    """The record of this very training, where it was begun before; None where nothing was.
-
-    Raises:
-        RunError: The files are of another training, or there is nothing to go on from.
-    """
-    if not files.record.exists():
-        if resume:
-            raise RunError(f"{files.record} does not exist, so there is nothing to resume", "Leave --resume out.")
-        if files.weights.exists():
-            raise RunError(
-                f"{files.weights} exists and has no record of its training beside it", "Choose another --out."
-            )
-        return None
-    begun = records.load(files.record, TrainRecord)
-    for key in settings.keys() | begun.settings.keys():
-        then, now = begun.settings.get(key), settings.get(key)
-        if then != now:
-            raise RunError(
-                f"{files.record} is of a training with {key} = {_short(then)}, now it is {_short(now)}",
-                "Use the same flags to go on, or another --out.",
-            )
-    finished = begun.complete and files.weights.exists()
-    return begun if finished or files.state.exists() else (None if not resume else _nothing(files))
-
-
-def _nothing(files: Files) -> TrainRecord:
-    raise RunError(f"{files.state} does not exist, so there is nothing to resume", "Leave --resume out.")
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 else text
+def _monitor(
+    graph: CutGraph, parts: Parts, watched: tuple[Cut, ...], recipe: Recipe, splits: int, device: str, seed: int
+) -> RadiusMonitor:
+    steps = recipe.epochs * steps_per_epoch(len(parts.training), recipe.batch)
+    chosen = np.unique(np.linspace(0, steps - 1, min(splits, steps)).round().astype(int)).tolist()
+    return RadiusMonitor(
+        graph, parts.selection, watched, recipe.targets, split_steps=chosen, steps=steps, device=device, seed=seed
+    )
 
 
 def _divide(pack: Pack, seed: int) -> Parts:
@@ -300,7 +231,7 @@ def _check_choice(what: str, name: str, known: Sequence[str] | dict[str, Any]) -
         raise TrainingError(f"there is no {what} {name!r}", suggest(name, known))
 
 
-def _watched(graph: CutGraph, watch: str) -> tuple[Cut, ...]:
+def _choose_watched(graph: CutGraph, watch: str) -> tuple[Cut, ...]:
     """The cuts to watch, in the order of the network.
 
     Raises:
@@ -319,7 +250,7 @@ def _watched(graph: CutGraph, watch: str) -> tuple[Cut, ...]:
     return tuple(cut for cut in graph.cuts if cut.name in names)
 
 
-def _acts_on(graph: CutGraph, loss: Loss, at: str | None) -> tuple[str, ...]:
+def _choose_acts_on(graph: CutGraph, loss: Loss, at: str | None) -> tuple[str, ...]:
     if not loss.on_cuts:
         if at is not None:
             raise TrainingError(
@@ -332,12 +263,7 @@ def _acts_on(graph: CutGraph, loss: Loss, at: str | None) -> tuple[str, ...]:
     return tuple(cut.name for cut in graph.cuts if cut.name in names)
 
 
-def _spread_steps(count: int, steps: int) -> tuple[int, ...]:
-    """Steps at which the change of R_c^2 is split: the first one, and others evenly after it."""
-    return tuple(int(step) for step in np.unique(np.linspace(0, steps - 1, min(count, steps)).round()))
-
-
-def _teacher(target: Target, path: Path, device: str) -> nn.Module:
+def _load_teacher(target: Target, path: Path, device: str) -> nn.Module:
     record = target.record
     teacher = load_model(
         record.spec,
@@ -356,12 +282,13 @@ def _logits(target: Target) -> int:
         return int(target.model(torch.full((2, *target.input_shape), 0.5, device=parameter.device)).shape[-1])
 
 
-def _state(body: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict on the CPU, shared tensors written once each under every name."""
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict of the user's model itself, on the CPU; shared tensors are written under each of their names."""
+    body = model.body if isinstance(model, Normalised) else model
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in body.state_dict().items()}
 
 
-def _correct(graph: CutGraph, images: Images, device: str) -> np.ndarray:
+def _judge(graph: CutGraph, images: Images, device: str) -> np.ndarray:
     """1 for each image that is classified rightly, 0 for the others."""
     outputs = predict(graph, images, device=device)
     if reason := looks_like_logits(graph.output_shape, outputs):

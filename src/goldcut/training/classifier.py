@@ -15,9 +15,9 @@ from goldcut.fitting import Fitted, Settings, fit
 from goldcut.progress import Progress, silent
 from goldcut.sources.images import Images
 from goldcut.training.augment import AUGMENTATIONS
-from goldcut.training.labels import Targets
 from goldcut.training.losses import Answers, Loss
 from goldcut.training.taps import tapped
+from goldcut.training.targets import Targets
 from goldcut.training.vortex import RadiusMonitor
 
 RISE, LOW = 0.05, 0.1

@@ -7,7 +7,8 @@ J_i the Jacobian of the logits in z_i and T_ki = (z_i - mu_c)^T J_i^T e_k, the s
                   + (gamma^2 / N_c) sum_i |g_i - mean g|^2
 
 The first sum is the pull of the true class, which changes its sign where p_ic passes q_ic; the second one is the
-interference of the others. The directional derivatives T of all logits come from one pass through the cloud half, differentiated twice.
+interference of the others. The directional derivatives T of all logits come from one pass through the cloud half,
+differentiated twice.
 """
 
 from collections.abc import Callable

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from goldcut.cuts.graph import CutGraph
 from goldcut.cuts.taps import read_cuts
 from goldcut.errors import TrainingError
+from goldcut.sources.models import Normalised
 
 SAME = 1e-4
 """Largest difference, relative to the deviation of Z, at which a module's output counts as Z of the cut."""
@@ -22,14 +23,14 @@ def find_modules(
 
     Args:
         graph: The traced model.
-        model: The model whose modules the names of cuts are about.
+        model: The model that was traced.
         cuts: Cuts by name; "output" has no module, since the logits are at hand anyway.
         images: Some images, on the device of the model.
 
     Raises:
         TrainingError: Z at a cut is no module's output; names cuts that are.
     """
-    modules = dict(model.named_modules())
+    modules = dict(_inner(model).named_modules())
     names = {
         cut.name: next((name for name in (cut.name, *cut.aliases) if name in modules), None)
         for cut in graph.cuts
@@ -61,7 +62,7 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
             if isinstance(output, Tensor):
                 taps[cut] = output.clone()  # a later layer may write over it in place
 
-        return model.get_submodule(modules[cut]).register_forward_hook(keep)
+        return _inner(model).get_submodule(modules[cut]).register_forward_hook(keep)
 
     hooks = [hook(cut) for cut in modules]
     try:
@@ -69,6 +70,11 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
     finally:
         for one in hooks:
             one.remove()  # type: ignore[attr-defined]
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """The user's model itself, which the names of cuts are about."""
+    return model.body if isinstance(model, Normalised) else model
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

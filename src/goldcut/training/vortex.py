@@ -24,8 +24,9 @@ from goldcut.probe.reserves import check_labels
 from goldcut.probe.tally import deal, tally_cuts
 from goldcut.records import Cut, CutRadius, EpochRow, SplitRow
 from goldcut.sources.images import Images
-from goldcut.training.labels import Targets, one_hot
+from goldcut.training.labels import one_hot
 from goldcut.training.swing import Swing, class_radius_sq, split_step
+from goldcut.training.targets import Targets
 
 MEASURED = 500
 """Selection images behind the figures of the cuts."""
