@@ -10,6 +10,7 @@ import time
 import jsonschema
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from goldcut.fitting import Settings, loop
@@ -138,7 +139,7 @@ def test_a_training_goes_on_exactly_after_a_kill(goldcut, files, tmp_path, monke
         [sys.executable, "-c", KEEN, "train", "model.py:build", DATA, "--out", str(killed), *flags],
         cwd=files,
         stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
     )
     limit = time.monotonic() + 600
     while not (killed.with_suffix(".partial.safetensors").exists() and epochs(killed) >= 3):

@@ -14,7 +14,7 @@ from goldcut import records
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.errors import DataError, ModelError, TrainingError
 from goldcut.metrics.bootstrap import bootstrap_mean
-from goldcut.probe.labels import looks_like_logits, predict
+from goldcut.probe.labels import predict
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut, TrainRecord, write_atomically
 from goldcut.sources.factory import suggest
@@ -291,6 +291,4 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
 def _judge(graph: CutGraph, images: Images, device: str) -> np.ndarray:
     """1 for each image that is classified rightly, 0 for the others."""
     outputs = predict(graph, images, device=device)
-    if reason := looks_like_logits(graph.output_shape, outputs):
-        raise ModelError(f"the model cannot be judged as a classifier: {reason}", "Give a classifier.")
     return (outputs.argmax(1).numpy() == images.labels).astype(np.float64)

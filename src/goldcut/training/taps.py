@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from goldcut.cuts.graph import CutGraph
 from goldcut.cuts.taps import read_cuts
@@ -57,7 +58,7 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
     """A mapping that holds, after each forward pass, the output of the modules by the names of their cuts."""
     taps: dict[str, Tensor] = {}
 
-    def hook(cut: str) -> object:
+    def hook(cut: str) -> RemovableHandle:
         def keep(module: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
                 taps[cut] = output.clone()  # a later layer may write over it in place
@@ -69,7 +70,7 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
         yield taps
     finally:
         for one in hooks:
-            one.remove()  # type: ignore[attr-defined]
+            one.remove()
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -213,9 +213,9 @@ def measure_cuts(
                 total_variance=float(own.total_variance()[0]),
                 within_share=float(own.within_share()[0]),
                 within_share_standardised=float(own.within_share_standardised()[0]),
-                radius_sq_predicted=_finite(other and float(other.radius_sq()[0])),
-                within_share_predicted=other and float(other.within_share()[0]),
-                within_share_standardised_predicted=other and float(other.within_share_standardised()[0]),
+                radius_sq_predicted=_finite(float(other.radius_sq()[0])) if other else None,
+                within_share_predicted=float(other.within_share()[0]) if other else None,
+                within_share_standardised_predicted=float(other.within_share_standardised()[0]) if other else None,
                 effective_rank=ranks.by_cut[cut.name],
             )
         )
@@ -230,8 +230,8 @@ def _scatters(
     return {name: tally.scatter() for name, tally in tallies.items()}, predicted
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _identity(z: Tensor) -> Tensor:
