@@ -103,7 +103,7 @@ def test_the_names_of_the_classes_do_not_matter(loss: str, rule: str):
         None if lesson.labels is None else order.argsort()[lesson.labels],
     )
     assert evaluate(criterion, logits[:, order], renamed, z).item() == pytest.approx(
-        evaluate(criterion, logits, lesson, z).item(), rel=1e-9
+        evaluate(criterion, logits, lesson, z).item(), rel=1e-6
     )
 
 

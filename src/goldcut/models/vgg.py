@@ -31,7 +31,7 @@ class VGG19(nn.Module):
 
     Example:
         >>> sum(weight.numel() for weight in VGG19(width=8, hidden=16).features.parameters())
-        315256
+        315048
     """
 
     def __init__(

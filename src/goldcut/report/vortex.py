@@ -105,7 +105,8 @@ def _cut_charts(place: int, cut: str, titles: Sequence[str], trainings: Sequence
 
         def read(row: EpochRow, field: str = field) -> float | None:
             found: CutRadius | None = next((one for one in row.cuts if one.cut == cut), None)
-            return None if found is None else getattr(found, field)
+            value: float | None = getattr(found, field, None)
+            return value
 
         shown = percent if "share" in field else number
         charts.append(_over_epochs(f"cut{place}-{field}", title, caption, titles, trainings, read, shown))

