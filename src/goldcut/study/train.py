@@ -291,4 +291,5 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
 def _judge(graph: CutGraph, images: Images, device: str) -> np.ndarray:
     """1 for each image that is classified rightly, 0 for the others."""
     outputs = predict(graph, images, device=device)
-    return (outputs.argmax(1).numpy() == images.labels).astype(np.float64)
+    correct: np.ndarray = (outputs.argmax(1).numpy() == images.labels).astype(np.float64)
+    return correct

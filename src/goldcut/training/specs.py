@@ -1,6 +1,7 @@
 """Label distributions and losses by what is written on the command line."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from goldcut.errors import TrainingError
@@ -50,9 +51,9 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "maxsup": MaxSup,
     "supcon": SupCon,
     "radius": ClassRadius,
-    "radius-standard": lambda *weight: ClassRadius(*weight or (1.0,), bound="standard"),
+    "radius-standard": partial(ClassRadius, bound="standard"),
 }
-"""By the name before the colon; called with the number behind it, if there is one."""
+"""By the name before the colon; called with the number behind it, where there is one; else with the usual one."""
 
 
 def parse_loss(spec: str) -> Loss:

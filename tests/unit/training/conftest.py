@@ -50,7 +50,18 @@ class Small:
     selection: Images
 
 
-@pytest.fixture
-def small() -> Small:
+@pytest.fixture(scope="session")
+def traced() -> tuple[Small, dict[str, torch.Tensor]]:
+    """The problem, traced once, and the weights that every test starts from."""
     target = adopt_model(network(), SHAPE)
-    return Small(target, find_cuts(target.model, SHAPE), stripes(96, 0), stripes(40, 1))
+    start = {name: tensor.clone() for name, tensor in target.model.state_dict().items()}
+    return Small(target, find_cuts(target.model, SHAPE), stripes(96, 0), stripes(40, 1)), start
+
+
+@pytest.fixture
+def small(traced) -> Small:
+    """The problem with its first weights, in eval mode."""
+    problem, start = traced
+    problem.target.model.load_state_dict(start)
+    problem.target.model.eval().zero_grad(set_to_none=True)
+    return problem
