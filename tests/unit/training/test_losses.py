@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from goldcut.errors import TrainingError
 from goldcut.training.contraction import ClassRadius, SupCon, class_variance, supcon
+from goldcut.training.labels import one_hot, smoothed
 from goldcut.training.losses import GUARD, Answers, CrossEntropy, Focal, LogitNorm, MaxSup, Shrink, cross_entropy
 from goldcut.training.specs import parse_loss
 

@@ -14,6 +14,12 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2, 0, 1, 2, 2, 3])
 Z = torch.randn(IMAGES, 3, 4, 4, generator=GENERATOR, dtype=torch.float64)
 
 
+def exactly(labels: torch.Tensor, classes: int, alpha: float) -> torch.Tensor:
+    """The smoothed targets, summing to 1 in float64."""
+    targets = smoothed(labels, classes, alpha).double()
+    return targets / targets.sum(1, keepdim=True)
+
+
 def cloud() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -37,7 +43,7 @@ def take_step(model: nn.Module, targets: torch.Tensor, gamma: float) -> torch.Te
 @pytest.mark.parametrize("alpha", [0.0, 0.3, -0.05])
 @pytest.mark.parametrize("gamma", [1e-3, 0.7, 5.0])
 def test_the_terms_sum_to_the_change_of_a_step_in_z(alpha: float, gamma: float):
-    model, targets = cloud(), smoothed(LABELS, CLASSES, alpha).double()
+    model, targets = cloud(), exactly(LABELS, CLASSES, alpha)
     swing = split_step(model, Z, LABELS, targets, gamma)
     change = class_radius_sq(take_step(model, targets, gamma).flatten(1), LABELS) - class_radius_sq(
         Z.flatten(1), LABELS
@@ -46,7 +52,7 @@ def test_the_terms_sum_to_the_change_of_a_step_in_z(alpha: float, gamma: float):
 
 
 def test_first_and_second_order_by_finite_differences():
-    model, targets = cloud(), smoothed(LABELS, CLASSES, 0.3).double()
+    model, targets = cloud(), exactly(LABELS, CLASSES, 0.3)
 
     def radius(gamma: float) -> float:
         return class_radius_sq(take_step(model, targets, gamma).flatten(1), LABELS)
@@ -59,7 +65,7 @@ def test_first_and_second_order_by_finite_differences():
 
 
 def test_pull_and_interference_by_jacobians():
-    model, targets, gamma = cloud(), smoothed(LABELS, CLASSES, 0.3).double(), 0.2
+    model, targets, gamma = cloud(), exactly(LABELS, CLASSES, 0.3), 0.2
     pull, rest = torch.zeros(IMAGES, dtype=torch.float64), torch.zeros(IMAGES, dtype=torch.float64)
     for i in range(IMAGES):
         jacobian = torch.autograd.functional.jacobian(lambda z: model(z[None])[0], Z[i]).flatten(1)
@@ -74,9 +80,9 @@ def test_pull_and_interference_by_jacobians():
 def test_the_pull_changes_its_sign_where_p_passes_one_minus_alpha():
     logits = torch.tensor([[6.0, 0.0], [0.5, 0.0], [0.0, 6.0], [3.0, 0.0]], dtype=torch.float64)
     labels = torch.tensor([0, 0, 1, 1])
-    assert split_step(lambda z: z, logits, labels, smoothed(labels, 2, 0.3).double(), 1.0).past_flip == 0.5
-    assert split_step(lambda z: z, logits, labels, smoothed(labels, 2, 0.0).double(), 1.0).past_flip == 0
-    assert split_step(lambda z: z, logits, labels, smoothed(labels, 2, -0.05).double(), 1.0).past_flip == 0
+    assert split_step(lambda z: z, logits, labels, exactly(labels, 2, 0.3), 1.0).past_flip == 0.5
+    assert split_step(lambda z: z, logits, labels, exactly(labels, 2, 0.0), 1.0).past_flip == 0
+    assert split_step(lambda z: z, logits, labels, exactly(labels, 2, -0.05), 1.0).past_flip == 0
 
 
 def test_the_radius_is_the_mean_over_classes_with_two_images():
