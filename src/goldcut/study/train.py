@@ -27,7 +27,7 @@ from goldcut.training.augment import AUGMENTATIONS
 from goldcut.training.classifier import PRECISIONS, Recipe, selected_epoch, steps_per_epoch, train_classifier
 from goldcut.training.losses import Loss
 from goldcut.training.specs import check_pair, parse_loss, parse_targets
-from goldcut.training.taps import find_modules
+from goldcut.training.taps import deepest_module, find_modules
 from goldcut.training.targets import Teacher
 from goldcut.training.vortex import RadiusMonitor
 
@@ -79,7 +79,7 @@ def train(
             the same settings is returned as it is; an interrupted one goes on.
         targets: Label distribution, see `goldcut.training.labels`.
         loss: See `goldcut.training.losses`.
-        at: Names of the cuts that the loss acts on; the deepest cut before the output when None.
+        at: Names of the cuts that the loss acts on; when None the deepest block before the output that is a module's.
         watch: Names of the cuts that are watched, "spread" (a few and the output), "all" or "none".
         epochs: Passes over the training images.
         batch: Images a step.
@@ -106,7 +106,7 @@ def train(
     _check_classes(graph, parts.training)
     rule.check(graph.output_shape[0])
     rule = rule.taught(lambda path: _load_teacher(target, path, device))
-    watched, acts_on = _choose_watched(graph, watch), _choose_acts_on(graph, criterion, at)
+    watched, acts_on = _choose_watched(graph, watch), _choose_acts_on(graph, target.model, criterion, at)
     shown = parts.selection.batch(range(min(8, len(parts.selection)))).to(device)
     recipe = Recipe(
         targets=rule,
@@ -250,7 +250,7 @@ def _choose_watched(graph: CutGraph, watch: str) -> tuple[Cut, ...]:
     return tuple(cut for cut in graph.cuts if cut.name in names)
 
 
-def _choose_acts_on(graph: CutGraph, loss: Loss, at: str | None) -> tuple[str, ...]:
+def _choose_acts_on(graph: CutGraph, model: nn.Module, loss: Loss, at: str | None) -> tuple[str, ...]:
     if not loss.on_cuts:
         if at is not None:
             raise TrainingError(
@@ -258,7 +258,7 @@ def _choose_acts_on(graph: CutGraph, loss: Loss, at: str | None) -> tuple[str, .
             )
         return ()
     if at is None:
-        return (graph.at_level("block")[-2].name,)
+        return (deepest_module(graph, model),)
     names = {graph.cut(name.strip()).name for name in at.split(",")}
     return tuple(cut.name for cut in graph.cuts if cut.name in names)
 

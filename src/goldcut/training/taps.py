@@ -17,6 +17,29 @@ SAME = 1e-4
 """Largest difference, relative to the deviation of Z, at which a module's output counts as Z of the cut."""
 
 
+def module_names(graph: CutGraph, model: nn.Module) -> dict[str, str | None]:
+    """For each cut but the output the module that has its name or one of its aliases; None where none has."""
+    modules = dict(_inner(model).named_modules())
+    return {
+        cut.name: next((name for name in (cut.name, *cut.aliases) if name in modules), None)
+        for cut in graph.cuts
+        if cut.level != "output"
+    }
+
+
+def deepest_module(graph: CutGraph, model: nn.Module) -> str:
+    """The last cut of the block view, before the output, that has a module.
+
+    Raises:
+        TrainingError: None has.
+    """
+    names = module_names(graph, model)
+    found = [cut.name for cut in graph.at_level("block") if names.get(cut.name)]
+    if not found:
+        raise TrainingError("no cut of the model is the output of a module", "Say --at output to act on the logits.")
+    return found[-1]
+
+
 def find_modules(
     graph: CutGraph, model: nn.Module, cuts: Sequence[str], images: Float[Tensor, "b c h w"]
 ) -> dict[str, str]:
@@ -31,12 +54,7 @@ def find_modules(
     Raises:
         TrainingError: Z at a cut is no module's output; names cuts that are.
     """
-    modules = dict(_inner(model).named_modules())
-    names = {
-        cut.name: next((name for name in (cut.name, *cut.aliases) if name in modules), None)
-        for cut in graph.cuts
-        if cut.level != "output"
-    }
+    names = module_names(graph, model)
     usable = [cut for cut in cuts if names.get(cut)]
     seen: dict[str, Tensor] = {}
     read_cuts(graph, images, usable, lambda name, z: seen.__setitem__(name, z.clone()))

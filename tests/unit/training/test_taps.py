@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from goldcut.errors import TrainingError
-from goldcut.training.taps import find_modules, tapped
+from goldcut.training.taps import deepest_module, find_modules, tapped
 from models import INPUT_SHAPE, build, cut_zoo
 from models import images as zoo_images
 
@@ -28,6 +28,12 @@ def test_no_hook_remains_after_an_error(small):
     with pytest.raises(RuntimeError), tapped(small.target.model, {"1": "1"}):
         raise RuntimeError
     assert all(not module._forward_hooks for module in body.modules())
+
+
+def test_the_deepest_module_is_the_last_block_that_has_one(small):
+    assert deepest_module(small.graph, small.target.model) in ("6", "7")
+    residual = cut_zoo("Residual")
+    assert deepest_module(residual, build("Residual")) == "layers.1"
 
 
 def test_the_output_needs_no_module(small):
