@@ -6,6 +6,7 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── RunError            the run folder cannot be used (unwritable, another model, another schema version)
 ├── BudgetError         the work does not fit the memory it was given
 ├── AttackError         an attack could not be carried out (too few images, diverged)
+├── TrainingError       a training cannot be carried out (targets that a loss cannot take, diverged)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -42,6 +43,10 @@ class BudgetError(GoldcutError):
 
 class AttackError(GoldcutError):
     """An attack could not be carried out."""
+
+
+class TrainingError(GoldcutError):
+    """A training was asked for what cannot be, or diverged."""
 
 
 class MissingExtra(GoldcutError):

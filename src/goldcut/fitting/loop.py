@@ -5,6 +5,9 @@ best state on, when it does not, and the training ends when the last rate is rea
 improved the best selection score by less than 1 %, or at `max_steps`. Towards `max_steps` the rate is
 lowered in any case, but not before three quarters of them: what the lower rate gains then falls into
 the last quarter, so that a training cut short cannot look converged.
+
+With a `schedule` the rate follows that instead and every step is taken, so that two trainings that are to be
+compared differ in nothing else.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +27,9 @@ from goldcut.progress import Progress, silent
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """The loss of the samples with these indices; randomness is drawn from the generator."""
+
+Schedule = Callable[[float], float]
+"""What the first rate is multiplied by, as a function of the share of the steps that are taken."""
 
 FLAT = 0.01
 """Less than this relative gain in the last quarter of the training is called converged."""
@@ -119,6 +125,8 @@ def fit(
     task: str = "training",
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    schedule: Schedule | None = None,
+    between: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Train a model in place, keep its best state by the selection score, and leave it in eval mode.
 
@@ -140,6 +148,10 @@ def fit(
         progress: Told the steps; an exception that it raises ends the training.
         checkpoint: File to resume from and to write to; at the end it holds the best state, so that the same call
             again takes no step.
+        schedule: The rate by the share of the steps; None to train until flat. Such a training is long and its rounds
+            are epochs, so the checkpoint is written inside a round as well.
+        between: Called with the number of steps taken: at the start (also of a resumed or restarted training)
+            and after each step, before a checkpoint is written. It must leave the model as it is.
 
     Raises:
         AttackError: It diverges or collapses even at the lowest rate.
@@ -154,9 +166,27 @@ def fit(
         optimiser = _optimiser(model, settings, course)
         best = stored.restore(model, optimiser)
     written = monotonic()
+
+    def keep() -> None:
+        nonlocal written
+        if checkpoint is not None and monotonic() - written >= settings.checkpoint_seconds:
+            write_checkpoint(checkpoint, key, asdict(course), model, best, optimiser)
+            written = monotonic()
+
+    def stand() -> None:
+        if schedule is not None:
+            rate = _rate(course, settings) * schedule(course.step / settings.max_steps)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        if between is not None:
+            between(course.step)
+        if schedule is not None and course.step % settings.round_steps and course.step < settings.max_steps:
+            keep()
+
     with _chance_of(model):
-        while not _is_over(course, settings):
-            if not _train_round(model, loss, optimiser, course, samples, settings, seed, task, progress):
+        stand()
+        while not _is_over(course, settings, schedule):
+            if not _train_round(model, loss, optimiser, course, samples, settings, seed, task, progress, stand):
                 value = float("nan")
             else:
                 value = _evaluate(model, score)
@@ -164,16 +194,15 @@ def fit(
                 if not course.scores or value < min(course.scores):
                     best = _copy(model)
                 course.scores.append(value)
-                if _lower_rate(optimiser, course, settings):
+                if schedule is None and _lower_rate(optimiser, course, settings):
                     model.load_state_dict(best)
             if not np.isfinite(value) or _has_collapsed(course, settings, ceiling):
                 course = _restart(course, settings, task)
                 model.load_state_dict(start)
                 best, optimiser = start, _optimiser(model, settings, course)
+                stand()
                 continue
-            if checkpoint is not None and monotonic() - written >= settings.checkpoint_seconds:
-                write_checkpoint(checkpoint, key, asdict(course), model, best, optimiser)
-                written = monotonic()
+            keep()
     model.load_state_dict(best)
     model.eval()
     if checkpoint is not None:
@@ -181,8 +210,8 @@ def fit(
     return Fitted(min(course.scores), is_converged(course.scores), course.step, tuple(course.scores), course.restarts)
 
 
-def _is_over(course: _Course, settings: Settings) -> bool:
-    done = course.reductions >= settings.reductions and is_converged(course.scores)
+def _is_over(course: _Course, settings: Settings, schedule: Schedule | None) -> bool:
+    done = schedule is None and course.reductions >= settings.reductions and is_converged(course.scores)
     return bool(course.scores) and (done or course.step >= settings.max_steps)
 
 
@@ -196,11 +225,13 @@ def _train_round(
     seed: int,
     task: str,
     progress: Progress,
+    stand: Callable[[], None],
 ) -> bool:
-    """Take the steps of a round; False where a loss was not finite."""
+    """Take the steps that are left of a round; False where a loss was not finite."""
     model.train()
     noise = torch.Generator()
-    for _ in range(min(settings.round_steps, max(1, settings.max_steps - course.step))):
+    left = settings.round_steps - course.step % settings.round_steps
+    for _ in range(min(left, max(1, settings.max_steps - course.step))):
         step_seed = int(
             np.random.SeedSequence((seed, 1, course.restarts, course.step)).generate_state(1, np.uint64)[0] >> 1
         )
@@ -214,6 +245,7 @@ def _train_round(
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         course.step += 1
+        stand()
         progress(task, course.step, settings.max_steps)
     return True
 

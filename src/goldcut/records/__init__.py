@@ -47,6 +47,7 @@ from goldcut.records.scan import (
     ScanRecord,
     Zone,
 )
+from goldcut.records.train import CutRadius, EpochRow, SplitRow, TrainRecord
 
 __all__ = [
     "KNOWLEDGE",
@@ -58,8 +59,10 @@ __all__ = [
     "ChallengeRecord",
     "Cut",
     "CutProfile",
+    "CutRadius",
     "CutsRecord",
     "DataRecord",
+    "EpochRow",
     "Failure",
     "GalleryOdds",
     "Inferred",
@@ -76,7 +79,9 @@ __all__ = [
     "ScanRecord",
     "ScoreRecord",
     "Scores",
+    "SplitRow",
     "SweepPoint",
+    "TrainRecord",
     "ViewRecord",
     "Worst",
     "Zone",

@@ -13,6 +13,7 @@ from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
 from goldcut.records.promise import PromiseRecord
 from goldcut.records.scan import ScanRecord
+from goldcut.records.train import TrainRecord
 
 SCHEMAS: dict[str, type[Any]] = {
     "goldcut.cuts/1": CutsRecord,
@@ -21,6 +22,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.challenge/1": ChallengeRecord,
     "goldcut.score/1": ScoreRecord,
     "goldcut.promise/1": PromiseRecord,
+    "goldcut.train/1": TrainRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 

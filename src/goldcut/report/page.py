@@ -82,7 +82,7 @@ def render(
     """The page as text; `missing` is what could not be shown, and why."""
     shown, links = bands(scan, attack), tuple(LINKS.values())
     attacked = attack if attack and attack.worst else None
-    plotly, script = (Markup(_read(name)) for name in ("vendor/plotly-basic.min.js", "page.js"))
+    plotly, script = (Markup(read_asset(name)) for name in ("vendor/plotly-basic.min.js", "page.js"))
     sections = _charts(scan, attacked, shown, links)
     verdict = reach_verdict(scan, attack)
     environment = Environment(
@@ -125,8 +125,8 @@ def render(
         provenance=words.provenance(scan, attack),
         plotly=plotly,
         script=script,
-        style=Markup(_read("page.css")),
-        policy=_policy(plotly, script),
+        style=Markup(read_asset("page.css")),
+        policy=policy_of(plotly, script),
     )
 
 
@@ -194,7 +194,7 @@ def _prose(sentence: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", breaking))
 
 
-def _policy(*scripts: str) -> str:
+def policy_of(*scripts: str) -> str:
     """Nothing from outside, and no script but these."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
@@ -204,5 +204,6 @@ def _policy(*scripts: str) -> str:
     )
 
 
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """A script or style sheet that lies beside this file."""
     return (HERE / name).read_text(encoding="utf-8")

@@ -84,14 +84,14 @@ def build_timm(request: Request) -> Body:
 
 
 def build_goldcut(request: Request) -> Body:
-    """A network of goldcut's own; it has no normalisation and no pretrained weights."""
+    """A network of goldcut's own, built for the images at hand; no normalisation, no pretrained weights."""
     if request.name not in NAMED:
         raise ModelError(f"goldcut has no model {request.name!r}", suggest(request.name, NAMED))
     refuse_weights(request)
     kind, usual = NAMED[request.name]
-    shape = request.input_shape or usual
+    shape = check_shape(request.input_shape or request.images_shape or usual)
     options = {} if request.classes is None else {"classes": request.classes}
-    return Body(kind(channels=shape[0], **options), shape)
+    return Body(kind(channels=shape[0], size=shape[1:], **options), shape)
 
 
 def build_file(request: Request) -> Body:

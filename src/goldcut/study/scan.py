@@ -41,7 +41,7 @@ def open_sources(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> tuple[Target, Pack]:
-    """Load MODEL and DATA; a model that states no input size takes the size of the images.
+    """Load MODEL and DATA; a model that states no input size, or is built for any, takes the size of the images.
 
     Raises:
         ModelError, DataError, MissingExtra: One of them cannot be used.
@@ -53,7 +53,7 @@ def open_sources(
         "mean": mean,
         "std": std,
     }
-    if input_shape is None and is_file_spec(model):
+    if input_shape is None and (is_file_spec(model) or model.startswith("goldcut:")):
         pack = load_images(data)
         target = load_model(model, images_shape=pack.scanned.shape, **flags)
         return target, pack if target.input_shape == pack.scanned.shape else load_images(data, shape=target.input_shape)

@@ -201,3 +201,55 @@ def test_a_lower_rate_goes_on_from_the_best_state():
     weights = [tensors[0] for tensors in kept]
     assert not torch.allclose(weights[3], weights[0], atol=1e-6)
     assert torch.allclose(weights[-1], weights[0], atol=1e-6)
+
+
+def falling(share: float) -> float:
+    return 1 - share
+
+
+def test_with_a_schedule_every_step_is_taken_at_its_rate():
+    model, x, y = problem()
+    settings = Settings(max_steps=25, batch=16, rate=1e-30, weight_decay=0.0, round_steps=10)
+    stood: list[int] = []
+    fitted = train(model, x, y, settings, schedule=falling, between=stood.append)
+    assert stood == list(range(26))
+    assert fitted.steps == 25
+    assert len(fitted.scores) == 3
+    reference, x, y = problem()
+    rates = []
+    optimiser = torch.optim.AdamW(reference.parameters(), lr=1.0)
+    for step in range(3):
+        optimiser.param_groups[0]["lr"] = 0.02 * falling(step / 3)
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.zero_grad()
+        functional.mse_loss(
+            reference(x[batch_index(SAMPLES, 16, step, 5)]), y[batch_index(SAMPLES, 16, step, 5)]
+        ).backward()
+        optimiser.step()
+    model, x, y = problem()
+    train(model, x, y, Settings(max_steps=3, batch=16, rate=0.02, weight_decay=1e-2, round_steps=3), schedule=falling)
+    for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("stop", [1, 35, 40, 47])
+def test_a_scheduled_training_resumes_inside_a_round(tmp_path: Path, dropout: float, stop: int):
+    settings = Settings(max_steps=47, batch=16, rate=0.02, weight_decay=0.0, round_steps=10, checkpoint_seconds=0.0)
+    whole, x, y = problem(dropout)
+    expected = train(whole, x, y, settings, schedule=falling)
+
+    def interrupt(task: str, done: float, total: float) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "training.safetensors"
+    model, x, y = problem(dropout)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, x, y, settings, schedule=falling, progress=interrupt, checkpoint=path)
+    model, x, y = problem(dropout)
+    stood: list[int] = []
+    resumed = train(model, x, y, settings, schedule=falling, checkpoint=path, between=stood.append)
+    assert stood[0] == {1: 1, 35: 35, 40: 39, 47: 46}[stop]
+    assert resumed == expected
+    assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
