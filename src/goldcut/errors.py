@@ -6,6 +6,8 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── RunError            the run folder cannot be used (unwritable, another model, another schema version)
 ├── BudgetError         the work does not fit the memory it was given
 ├── AttackError         an attack could not be carried out (too few images, diverged)
+├── DeployError         the exported halves cannot be made, verified, served or reached
+├── WireError           a message is no Z of this cut (name, type, size, values)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -42,6 +44,14 @@ class BudgetError(GoldcutError):
 
 class AttackError(GoldcutError):
     """An attack could not be carried out."""
+
+
+class DeployError(GoldcutError):
+    """The exported halves cannot be made, verified, served or reached."""
+
+
+class WireError(GoldcutError):
+    """A message is no Z of this cut."""
 
 
 class MissingExtra(GoldcutError):

@@ -15,8 +15,10 @@ from goldcut.cli.challenge import challenge, score
 from goldcut.cli.compare import compare
 from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
+from goldcut.cli.export import export, verify
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
+from goldcut.cli.serve import infer, serve
 from goldcut.errors import GoldcutError
 
 
@@ -35,7 +37,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, export, verify, serve, infer, demo):
     commands.add_command(command)
 
 
