@@ -21,6 +21,9 @@ file = click.Path(path_type=Path, dir_okay=False)
     "--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True, help="Samples of a request, of a batch."
 )
 @click.option("--max-queue", type=click.IntRange(1), default=256, show_default=True, help="Samples that may wait.")
+@click.option(
+    "--body-timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds for an HTTP body."
+)
 @click.option("--tls-cert", type=file, help="PEM of the server's certificate.")
 @click.option("--tls-key", type=file, help="PEM of its key.")
 @click.option("--client-ca", type=file, help="PEM of the authorities whose certificates a client must have.")
@@ -38,6 +41,7 @@ def serve(
     threads: int,
     max_batch: int,
     max_queue: int,
+    body_timeout: float,
     tls_cert: Path | None,
     tls_key: Path | None,
     client_ca: Path | None,
@@ -55,7 +59,7 @@ def serve(
     start_log(log_level)
     export = open_export(exported)
     access = Access(read_tokens(token_file) if token_file else (), tls_cert, tls_key, client_ca)
-    place = Place(host, port, http_port, max_batch, max(max_queue, max_batch), threads)
+    place = Place(host, port, http_port, max_batch, max(max_queue, max_batch), threads, body_timeout)
     if not place.loopback and not (access.tokens or access.client_ca) and worker_of is None:
         click.echo(f"warning: whoever reaches {host} may ask; see --token-file and --client-ca", err=True)
     if workers > 1:
@@ -65,6 +69,7 @@ def serve(
             "--threads": threads,
             "--max-batch": max_batch,
             "--max-queue": max_queue,
+            "--body-timeout": body_timeout,
             "--tls-cert": tls_cert,
             "--tls-key": tls_key,
             "--client-ca": client_ca,

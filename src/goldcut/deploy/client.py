@@ -308,7 +308,7 @@ class _Attempt:
         pause = max(self.pause * random.uniform(0.5, 1.5), int(pushed) / 1e3 if pushed and pushed.isdigit() else 0.0)
         if now + pause >= self.until:
             raise DeployError(
-                f"{address} did not answer within the deadline, after {self.tally.attempts} attempts: {error.details()}",
+                f"{address} did not answer in time, after {self.tally.attempts} attempts: {error.details()}",
                 "Check the address and that `goldcut serve` runs there.",
             ) from error
         return pause

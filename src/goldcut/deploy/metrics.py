@@ -20,7 +20,7 @@ def load_prometheus() -> Any:
     """
     try:
         import prometheus_client
-        import prometheus_client.multiprocess  # noqa: F401
+        import prometheus_client.multiprocess
     except ImportError as error:
         raise MissingExtra("prometheus_client", "serve") from error
     return prometheus_client

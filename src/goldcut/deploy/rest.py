@@ -16,9 +16,6 @@ from goldcut.wire.tensors import BYTES, DTYPES, Tensor, from_array
 JSON_LENGTH = "Inference-Header-Content-Length"
 """Header of the binary extension: bytes of JSON before the tensors."""
 
-BODY_SECONDS = 10.0
-"""A body that is not complete by then is refused."""
-
 
 class Input(msgspec.Struct):
     """An input tensor in JSON."""
@@ -54,10 +51,12 @@ class Rest:
 
     Args:
         service: That answers.
+        body_seconds: A body that is not complete by then is refused.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, body_seconds: float) -> None:
         self._service = service
+        self._body_seconds = body_seconds
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; a client's fault is a 4xx with one sentence."""
@@ -101,7 +100,7 @@ class Rest:
 
     async def _infer(self, request: web.BaseRequest, name: str, version: str) -> web.Response:
         started = time.perf_counter()
-        body = await _read(request, self._service.most_bytes)
+        body = await _read(request, self._service.most_bytes, self._body_seconds)
         question, binary = to_question(body, request.headers.get(JSON_LENGTH), name, version)
         return to_response(await self._service.infer(question, "http", started), self._service, binary)
 
@@ -193,7 +192,7 @@ def _from_json(one: Input) -> Tensor:
     return Tensor(one.name, one.datatype, tuple(one.shape), packed.tobytes())
 
 
-async def _read(request: web.BaseRequest, most: int) -> bytes:
+async def _read(request: web.BaseRequest, most: int, seconds: float) -> bytes:
     """The body, within limits of size and time.
 
     Raises:
@@ -207,13 +206,13 @@ async def _read(request: web.BaseRequest, most: int) -> bytes:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for part in request.content.iter_any():
                 body += part
                 if len(body) > most:
                     raise Refusal("too_large", f"the body has more than {most} bytes")
     except TimeoutError as error:
-        raise Refusal("too_slow", f"the body did not come within {BODY_SECONDS:.0f} seconds") from error
+        raise Refusal("too_slow", f"the body did not come within {seconds:g} seconds") from error
     except web.RequestPayloadError as error:
         raise Refusal("invalid", "the body ended before its stated length") from error
     return bytes(body)

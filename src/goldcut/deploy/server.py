@@ -15,7 +15,6 @@ from goldcut.deploy.service import LOG, Service
 from goldcut.errors import DeployError, MissingExtra
 
 DRAIN_SECONDS = 30.0
-FIRST_REQUEST_SECONDS = 10.0
 IDLE_SECONDS = 75.0
 SWEEP_SECONDS = 1.0
 
@@ -31,6 +30,7 @@ class Place:
         most_rows: Rows of a request and of a batch, at most.
         most_waiting: Rows in the queue of a worker, at most.
         threads: Of one run of the cloud half.
+        body_seconds: For a body to be complete, and for the first header of a connection.
         shared: Whether other workers listen on the same ports.
         parent: Process without which the worker is to end; None for none.
     """
@@ -41,6 +41,7 @@ class Place:
     most_rows: int = 32
     most_waiting: int = 256
     threads: int = 1
+    body_seconds: float = 10.0
     shared: bool = False
     parent: int | None = None
 
@@ -156,7 +157,7 @@ async def _http(service: Service, place: Place) -> Any:
             message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=service.most_bytes
         )
 
-    rest = Rest(service)
+    rest = Rest(service, place.body_seconds)
     active: set[Any] = set()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -178,7 +179,7 @@ async def _http(service: Service, place: Place) -> Any:
     fresh: dict[Any, float] = {}
     sock = _listen(place)
     listener = await asyncio.get_running_loop().create_server(server, sock=sock, ssl=service.access.context())
-    sweeper = asyncio.create_task(_close_silent(server, active, fresh))
+    sweeper = asyncio.create_task(_close_silent(server, active, fresh, place.body_seconds))
     try:
         yield sock.getsockname()[1]
     finally:
@@ -188,7 +189,7 @@ async def _http(service: Service, place: Place) -> Any:
         await server.shutdown(DRAIN_SECONDS)
 
 
-async def _close_silent(server: Any, active: set[Any], fresh: dict[Any, float]) -> None:
+async def _close_silent(server: Any, active: set[Any], fresh: dict[Any, float], first: float) -> None:
     """Close connections whose next request does not come, so that half a header holds nothing."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
@@ -197,7 +198,7 @@ async def _close_silent(server: Any, active: set[Any], fresh: dict[Any, float]) 
         for gone in fresh.keys() - open_now:
             del fresh[gone]
         for connection in open_now - active:
-            if fresh.setdefault(connection, now + FIRST_REQUEST_SECONDS) < now:
+            if fresh.setdefault(connection, now + first) < now:
                 connection.force_close()
 
 

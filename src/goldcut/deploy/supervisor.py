@@ -1,4 +1,4 @@
-"""Several workers on the same ports: a killed one is replaced, and all of them drain when the supervisor is told to stop."""
+"""Several workers on the same ports: a killed one is replaced, and all drain when the supervisor is told to stop."""
 
 import asyncio
 import contextlib

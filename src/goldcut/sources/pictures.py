@@ -1,4 +1,4 @@
-"""Picture files as arrays of the size that a model receives, with nothing but Pillow and numpy: a device uses it too."""
+"""Picture files as arrays of the size that a model receives, with Pillow and numpy alone: a device uses it too."""
 
 import contextlib
 from collections.abc import Iterator
