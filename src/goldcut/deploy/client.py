@@ -214,7 +214,7 @@ class EdgeClient:
         options = [
             ("grpc.max_receive_message_length", 64 * 2**20),
             ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 2000),  # also the patience of one attempt to connect
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.enable_retries", 0),
         ]

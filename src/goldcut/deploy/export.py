@@ -118,7 +118,7 @@ def export(
             certificate=None if audit is None else certify(audit, split.cut.name, target.record, files[EDGE], record),
             versions=_versions(),
         )
-        records.save(manifest, folder / MANIFEST)
+        (folder / MANIFEST).write_bytes(records.to_json(manifest))
     return manifest
 
 

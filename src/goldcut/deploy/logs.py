@@ -5,6 +5,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+HTTP_LOG = logging.getLogger("goldcut.serve.http")
+"""For the HTTP library, whose own words quote what a client sent."""
+
 
 class JsonLines(logging.Formatter):
     """Formats a record with its `fields`."""
@@ -22,10 +25,20 @@ class JsonLines(logging.Formatter):
 
 
 def start_log(level: str) -> None:
-    """Send the server's log to standard error."""
+    """Send the server's log, and what libraries warn of, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    log = logging.getLogger("goldcut.serve")
-    log.handlers[:] = [handler]
-    log.setLevel(level.upper())
-    log.propagate = False
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("goldcut.serve").setLevel(level.upper())
+    HTTP_LOG.filters[:] = [_in_our_words]
+
+
+def _in_our_words(record: logging.LogRecord) -> bool:
+    """Keep that it happened, and the kind of error; drop the client's bytes."""
+    kind = record.exc_info[0] if record.exc_info else None
+    record.fields = {"kind": kind.__name__ if kind else ""}
+    record.msg, record.args, record.exc_info = "not HTTP", (), None
+    record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldcut.deploy.access import Access
+from goldcut.deploy.logs import HTTP_LOG
 from goldcut.deploy.manifest import Export
 from goldcut.deploy.service import LOG, Service
 from goldcut.errors import DeployError, MissingExtra
@@ -172,6 +173,7 @@ async def _http(service: Service, place: Place) -> Any:
         request_factory=make_request,
         handler_cancellation=True,
         access_log=None,
+        logger=HTTP_LOG,
         auto_decompress=False,
         keepalive_timeout=IDLE_SECONDS,
         lingering_time=0.0,
