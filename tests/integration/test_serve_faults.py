@@ -17,7 +17,8 @@ import tritonclient.http
 import trustme
 
 import exports
-from goldcut.deploy.client import EdgeClient, Tls
+from goldcut.deploy.attempts import Tls
+from goldcut.deploy.client import EdgeClient
 from goldcut.errors import DeployError
 from serving import serving
 
@@ -69,13 +70,8 @@ def test_whoever_shows_certificate_and_token_is_answered(folder, keys, guarded):
 def test_the_stock_clients_do_too(keys, guarded):
     z = exports.edge_of(IMAGES)
     headers = {"authorization": f"Bearer {TOKEN}"}
-    files = {
-        "keyfile": str(keys / "client.key"),
-        "certfile": str(keys / "client.pem"),
-        "ca_certs": str(keys / "ca.pem"),
-    }
     with tritonclient.http.InferenceServerClient(
-        guarded.http, ssl=True, ssl_options=files, ssl_context_factory=lambda: context(keys, "client")
+        guarded.http, ssl=True, ssl_context_factory=lambda: context(keys, "client")
     ) as client:
         value = tritonclient.http.InferInput("z", list(z.shape), "FP32")
         value.set_data_from_numpy(z)
@@ -83,9 +79,9 @@ def test_the_stock_clients_do_too(keys, guarded):
     with tritonclient.grpc.InferenceServerClient(
         guarded.grpc,
         ssl=True,
-        root_certificates=files["ca_certs"],
-        private_key=files["keyfile"],
-        certificate_chain=files["certfile"],
+        root_certificates=str(keys / "ca.pem"),
+        private_key=str(keys / "client.key"),
+        certificate_chain=str(keys / "client.pem"),
     ) as client:
         value = tritonclient.grpc.InferInput("z", list(z.shape), "FP32")
         value.set_data_from_numpy(z)
@@ -99,9 +95,7 @@ def context(keys, name: str | None) -> ssl.SSLContext:
     return made
 
 
-@pytest.mark.parametrize(
-    "token", [None, "", "0123456789abcdef0123456789abcdeF", TOKEN[:-1], TOKEN + "0", f"{TOKEN} {TOKEN}"]
-)
+@pytest.mark.parametrize("token", [None, "", TOKEN[:-1] + "F", TOKEN[:-1], TOKEN + "0", f"{TOKEN} {TOKEN}"])
 def test_a_wrong_token_is_refused(folder, keys, guarded, token):
     with (
         EdgeClient(folder, f"grpcs://{guarded.grpc}", token=token, tls=known(keys)) as client,
@@ -138,7 +132,7 @@ def test_without_a_known_certificate_nobody_is_answered(folder, keys, guarded, n
     shown = Tls(keys / "ca.pem") if name is None else known(keys, name)
     with (
         EdgeClient(folder, f"grpcs://{guarded.grpc}", token=TOKEN, tls=shown, deadline=1.0) as client,
-        pytest.raises(DeployError, match="did not answer in time|DEADLINE"),
+        pytest.raises(DeployError, match=r"did not answer in time|DEADLINE"),
     ):
         client.infer(IMAGES)
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -212,7 +206,7 @@ def test_a_deadline_is_honoured(folder):
     """Nobody listens: the client tries again and gives up in time, sync and async."""
     with EdgeClient(folder, "grpc://127.0.0.1:9", deadline=0.5) as client:
         started = time.monotonic()
-        with pytest.raises(DeployError, match="did not answer in time, after [2-9] attempts"):
+        with pytest.raises(DeployError, match=r"did not answer in time, after [2-9] attempts"):
             client.infer(IMAGES)
         with pytest.raises(DeployError, match="did not answer in time"):
             asyncio.run(client.infer_async(IMAGES))

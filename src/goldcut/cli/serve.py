@@ -109,7 +109,8 @@ def infer(
 ) -> None:
     """Run the edge half of the export DIR on images and ask the cloud half for their classes."""
     from goldcut.deploy.access import read_tokens
-    from goldcut.deploy.client import EdgeClient, Tls
+    from goldcut.deploy.attempts import Tls
+    from goldcut.deploy.client import EdgeClient
     from goldcut.deploy.inference import to_record
     from goldcut.records import to_json
 

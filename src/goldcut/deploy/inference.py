@@ -3,8 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldcut.deploy.client import Inference, softmax
+import numpy as np
+from jaxtyping import Float
+
+from goldcut.deploy.client import Inference
 from goldcut.records import Answer, InferRecord, Manifest
+
+
+def softmax(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Probabilities.
+
+    Example:
+        >>> softmax(np.zeros((1, 4))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return shares
 
 
 def to_record(manifest: Manifest, url: str, images: Sequence[Path], inference: Inference) -> InferRecord:

@@ -9,14 +9,12 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from goldcut.deploy.attempts import PUSHBACK
 from goldcut.deploy.checks import OUTPUT, Question, check_model
 from goldcut.deploy.refusals import TERMS, Refusal
 from goldcut.deploy.service import LOG, Reply, Service
 from goldcut.wire.messages import MESSAGES, SERVICE, parameters_of
 from goldcut.wire.tensors import BYTES, Tensor, from_array, from_strings
-
-PUSHBACK = "grpc-retry-pushback-ms"
-"""Trailer with which a server says when to try again (gRFC A6)."""
 
 TYPED: dict[str, str] = {"FP32": "fp32_contents", "UINT8": "uint_contents", BYTES: "bytes_contents"}
 """Datatype -> where its values lie when they are not raw."""
