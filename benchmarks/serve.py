@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from benchmarks.serving import Served, serving
 from goldcut.deploy.manifest import open_export
 from goldcut.deploy.runtime import Half
 
@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from serving import Served, serving
 
 BATCH = 16
+
+Asker = Callable[[Served, np.ndarray], tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]]
 
 
 def make_export(folder: Path) -> None:

@@ -24,7 +24,7 @@ from goldcut.errors import DeployError, ModelError
 from goldcut.records import Manifest, json_schema, load
 from goldcut.sources.images import load_images
 from goldcut.sources.models import load_model
-from serving import serving
+from benchmarks.serving import serving
 
 DOC = Path(__file__).parents[2] / "docs" / "deploy.md"
 CUT = """"$(python -c 'import json; print(json.load(open("runs/net/scan.json"))["cuts"][1]["name"])')" """

@@ -30,7 +30,7 @@ from goldcut.deploy.client import EdgeClient
 from goldcut.wire.codec import Codec
 from goldcut.wire.messages import MESSAGES, SERVICE
 from goldcut.wire.tensors import from_strings
-from serving import Served, serving
+from benchmarks.serving import Served, serving
 
 MOST_ROWS = 8
 FLAGS = ("--max-batch", str(MOST_ROWS), "--body-timeout", "1")

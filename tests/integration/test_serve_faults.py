@@ -20,7 +20,7 @@ import exports
 from goldcut.deploy.attempts import Tls
 from goldcut.deploy.client import EdgeClient
 from goldcut.errors import DeployError
-from serving import serving
+from benchmarks.serving import serving
 
 IMAGES = np.random.default_rng(1).random((2, *exports.SHAPE), np.float32)
 LOGITS = exports.cloud_of(exports.edge_of(IMAGES))
@@ -75,7 +75,7 @@ def test_the_stock_clients_do_too(keys, guarded):
     ) as client:
         value = tritonclient.http.InferInput("z", list(z.shape), "FP32")
         value.set_data_from_numpy(z)
-        assert np.allclose(client.infer("tiny", [value], headers=headers).as_numpy("logits"), LOGITS, atol=1e-5)
+        assert np.allclose(client.infer("tiny", [value], headers=dict(headers)).as_numpy("logits"), LOGITS, atol=1e-5)
     with tritonclient.grpc.InferenceServerClient(
         guarded.grpc,
         ssl=True,
@@ -85,7 +85,7 @@ def test_the_stock_clients_do_too(keys, guarded):
     ) as client:
         value = tritonclient.grpc.InferInput("z", list(z.shape), "FP32")
         value.set_data_from_numpy(z)
-        assert np.allclose(client.infer("tiny", [value], headers=headers).as_numpy("logits"), LOGITS, atol=1e-5)
+        assert np.allclose(client.infer("tiny", [value], headers=dict(headers)).as_numpy("logits"), LOGITS, atol=1e-5)
 
 
 def context(keys, name: str | None) -> ssl.SSLContext:
@@ -173,7 +173,7 @@ def load(folder, served, clients: int, seconds: float, deadline: float, act) -> 
 
 def test_a_stop_under_load_loses_nothing_that_was_taken(folder, tmp_path):
     with serving(folder, tmp_path / "log") as served:
-        answers, faults = load(folder, served, 4, 1.0, 0.2, lambda: served.process.send_signal(signal.SIGTERM))
+        answers, faults = load(folder, served, 4, 1.0, 3.0, lambda: served.process.send_signal(signal.SIGTERM))
         assert served.process.wait(60) == 0
         lines = [json.loads(line) for line in served.log().splitlines()]
     taken = [line for line in lines if line["event"] == "request" and line["outcome"] != "closing"]
@@ -229,7 +229,7 @@ def test_what_cannot_be_served_is_refused_at_start_in_one_sentence(folder, keys,
     assert "block2" in serve_fails(str(tmp_path / "other"), "--workers", "2")
     assert "goldcut export" in serve_fails(str(tmp_path / "nothing"))
     assert "--tls-key" in serve_fails(str(folder), "--tls-cert", str(keys / "server.pem"))
-    assert "token" in serve_fails(str(folder), "--token-file", str(keys / "ca.key.missing"))
+    assert "cannot be read" in serve_fails(str(folder), "--token-file", str(keys / "ca.key.missing"))
 
 
 def tampered(path):

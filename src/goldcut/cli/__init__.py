@@ -16,6 +16,8 @@ from goldcut.cli.compare import compare
 from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
 from goldcut.cli.export import export, verify
+from goldcut.cli.link import link
+from goldcut.cli.recommend import recommend
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
 from goldcut.cli.serve import infer, serve
@@ -37,7 +39,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, export, verify, serve, infer, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, recommend, export, verify, serve, infer, link, demo):
     commands.add_command(command)
 
 

@@ -10,6 +10,7 @@ from goldcut.deploy.refusals import Refusal
 from goldcut.errors import DeployError
 
 SHORTEST = 16
+READABLE = "Give a file that can be read."
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Access:
         """
         if self.certificate is None or self.key is None:
             return None
-        authorities = None if self.client_ca is None else read_file(self.client_ca)
-        return read_file(self.key), read_file(self.certificate), authorities
+        authorities = None if self.client_ca is None else read_file(self.client_ca, READABLE)
+        return read_file(self.key, READABLE), read_file(self.certificate, READABLE), authorities
 
     def context(self) -> ssl.SSLContext | None:
         """The same for HTTP.
@@ -91,7 +92,7 @@ def read_tokens(path: Path) -> tuple[bytes, ...]:
     Raises:
         DeployError: The file cannot be read, holds none, or a short one.
     """
-    lines = [line.strip() for line in read_file(path).splitlines()]
+    lines = [line.strip() for line in read_file(path, READABLE).splitlines()]
     tokens = tuple(line for line in lines if line and not line.startswith(b"#"))
     if not tokens or min(map(len, tokens)) < SHORTEST:
         raise DeployError(

@@ -156,7 +156,10 @@ def parse_url(url: str, tls: Tls) -> tuple[str, Callable[[Any], Any]]:
     ]
     if place[0] == "grpc":
         return parts.netloc, lambda kind: kind.insecure_channel(parts.netloc, options=options)
-    ca, certificate, key = (None if path is None else read_file(path) for path in (tls.ca, tls.certificate, tls.key))
+    ca, certificate, key = (
+        None if path is None else read_file(path, "Give a file that can be read.")
+        for path in (tls.ca, tls.certificate, tls.key)
+    )
     if (certificate is None) != (key is None):
         raise DeployError("a client certificate needs its key", "Give --tls-cert and --tls-key together.")
     credentials = load_grpc().ssl_channel_credentials(ca, key, certificate)

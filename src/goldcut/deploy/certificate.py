@@ -4,9 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldcut import records
-from goldcut.deploy.manifest import digest, read_file
+from goldcut.deploy.manifest import ATTACK, EDGE, Export, digest, read_file
 from goldcut.errors import DeployError
-from goldcut.records import AttackRecord, Certificate, CodecRecord, ModelRecord, ScanRecord, Worst, unsettled
+from goldcut.records import (
+    AttackRecord,
+    Certificate,
+    CodecRecord,
+    EdgeAttackRecord,
+    ModelRecord,
+    ScanRecord,
+    Worst,
+    unsettled,
+)
 
 
 def certify(
@@ -27,7 +36,7 @@ def certify(
         DeployError: The scan does not have this cut.
     """
     scan = records.load(run / "scan.json", ScanRecord)
-    scan_sha256 = digest(read_file(run / "scan.json"))
+    scan_sha256 = digest(read_file(run / "scan.json", "Scan again."))
     if cut not in [row.name for row in scan.cuts]:
         raise DeployError(f"the audit in {run} has no cut {cut}", "Audit at the level that shows it (--level all).")
     path = run / "attack.json"
@@ -46,7 +55,7 @@ def certify(
         zone=scan.zone.cuts,
         in_zone=cut in scan.zone.cuts,
         scan_sha256=scan_sha256,
-        attack_sha256=None if attack is None else digest(read_file(path)),
+        attack_sha256=None if attack is None else digest(read_file(path, "Attack again.")),
         model_sha256=scan.model.sha256,
         edge_sha256=edge_sha256,
         same_edge=not differences,
@@ -95,3 +104,17 @@ def _other_message(codec: CodecRecord, defense: str) -> list[str]:
     if defense != "none":
         found.append(f"the audit attacked Z without a defence, this edge applies {defense}")
     return found
+
+
+def attack_of(export: Export) -> EdgeAttackRecord | None:
+    """The attack on this very export, or None where there is none or it is of another edge or codec.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    path = export.folder / ATTACK
+    if not path.exists():
+        return None
+    record = records.load(path, EdgeAttackRecord)
+    same = record.version == export.manifest.version and record.edge_sha256 == export.manifest.files[EDGE]
+    return record if same else None

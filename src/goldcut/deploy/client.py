@@ -104,6 +104,22 @@ class EdgeClient:
         tally = Tally()
         return _collect([await self._ask_async(request, tally) for request in self._requests(images, tally)], tally)
 
+    def ping(self) -> float:
+        """Seconds of an empty call and its answer.
+
+        Raises:
+            DeployError: The server is not reached within the deadline.
+        """
+        from goldcut.wire.messages import SERVICE
+
+        self._channel = self._channel or self._open(self._grpc)
+        start = time.monotonic()
+        try:
+            self._channel.unary_unary(f"/{SERVICE}/ServerLive")(b"", timeout=self._deadline)
+        except self._grpc.RpcError as error:
+            raise DeployError(f"{self._address} is not reached: {error.details()}", "Check the address.") from error
+        return time.monotonic() - start
+
     def close(self) -> None:
         """Close the connection of `infer`."""
         if self._channel is not None:

@@ -12,6 +12,8 @@ from goldcut.records import CodecRecord, Manifest
 from goldcut.wire.codec import Codec
 
 MANIFEST, EDGE, CLOUD, REFERENCE = "manifest.json", "edge.onnx", "cloud.onnx", "reference.safetensors"
+ATTACK = "attack.json"
+"""What `goldcut attack DIR` leaves; it is no part of the export."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a model may be called on the network."""
@@ -133,8 +135,12 @@ def half_metadata(cut: str, model_sha256: str) -> dict[str, str]:
     return {"goldcut.cut": cut, "goldcut.model_sha256": model_sha256}
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, cure: str = "Export again, or correct its rights.") -> bytes:
     """The bytes of a file.
+
+    Args:
+        path: The file.
+        cure: What to do where it cannot be read.
 
     Raises:
         DeployError: It cannot be read.
@@ -142,7 +148,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DeployError(f"{path} cannot be read: {error.strerror}", "Export again, or correct its rights.") from error
+        raise DeployError(f"{path} cannot be read: {error.strerror}", cure) from error
 
 
 def digest(content: bytes) -> str:

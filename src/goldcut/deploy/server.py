@@ -75,6 +75,7 @@ def check_packages() -> None:
     Raises:
         MissingExtra: The first one that is.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on standard error are no JSON
     for package in ("grpc", "google.protobuf", "aiohttp", "prometheus_client"):
         try:
             __import__(package)

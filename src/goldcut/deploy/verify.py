@@ -7,9 +7,9 @@ from pathlib import Path
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from goldcut.deploy.certificate import certify, differing_fields
+from goldcut.deploy.certificate import attack_of, certify, differing_fields
 from goldcut.deploy.equality import Reference, compare, refuse_unequal
-from goldcut.deploy.manifest import EDGE, REFERENCE, Export, open_export
+from goldcut.deploy.manifest import ATTACK, EDGE, REFERENCE, Export, open_export
 from goldcut.deploy.synthetic import as_floats
 from goldcut.errors import DeployError, GoldcutError
 from goldcut.records import Check, VerifyRecord
@@ -31,6 +31,8 @@ def verify(folder: Path, *, audit: Path | None = None) -> VerifyRecord:
     checks = [_check(f"file {name}", lambda name=name: _check_file(export, name)) for name in export.manifest.files]
     checks.append(_check("halves", lambda: _check_equality(export)))
     checks.append(_check("certificate", lambda: _check_certificate(export, audit)))
+    if (export.folder / ATTACK).exists():
+        checks.append(_check("attack", lambda: _check_attack(export)))
     return VerifyRecord(
         folder=str(folder),
         manifest_sha256=export.manifest_sha256,
@@ -91,6 +93,8 @@ def _check_certificate(export: Export, audit: Path | None) -> str:
         now = certify(audit, held.cut, manifest.model, held.edge_sha256, manifest.codec, manifest.defense)
         if fields := differing_fields(held, now):
             raise DeployError(f"the audit in {audit} says something else on {', '.join(fields)}", "Export again.")
+    if not held.same_edge and attack_of(export) is not None:
+        return f"the audit was not made on this edge ({'; '.join(held.differences)}), the attack beside it was"
     if not held.same_edge:
         raise DeployError(
             f"the audit was not made on this edge: {'; '.join(held.differences)}", "Audit this very edge."
@@ -100,4 +104,15 @@ def _check_certificate(export: Export, audit: Path | None) -> str:
     place = "in the zone" if held.in_zone else "outside the zone"
     return f"{held.cut}, {place}: at worst {worst.recovered:.1%} recovered by {worst.attack}" + (
         f"; {', '.join(held.unsettled)}" if held.unsettled else ""
+    )
+
+
+def _check_attack(export: Export) -> str:
+    record = attack_of(export)
+    if record is None:
+        raise DeployError("attack.json is about another edge half or codec", "Attack again: `goldcut attack DIR`.")
+    if record.worst is None:
+        raise DeployError("attack.json holds no attack that was carried out", "Attack again: `goldcut attack DIR`.")
+    return f"what the edge sends as {record.codec}: at worst {record.worst.recovered:.1%} recovered by " + ", ".join(
+        [record.worst.attack, *record.unsettled]
     )

@@ -37,11 +37,13 @@ from goldcut.records.files import (
     to_json,
     write_atomically,
 )
+from goldcut.records.link import LinkRecord
 from goldcut.records.manifest import (
     Answer,
     Certificate,
     Check,
     CodecRecord,
+    EdgeAttackRecord,
     Equality,
     InferRecord,
     Manifest,
@@ -49,6 +51,7 @@ from goldcut.records.manifest import (
     Preprocessing,
     VerifyRecord,
 )
+from goldcut.records.recommend import Candidate, Limits, RecommendRecord
 from goldcut.records.scan import (
     CutProfile,
     DataRecord,
@@ -67,6 +70,7 @@ __all__ = [
     "AttackRecord",
     "AttackResult",
     "Baselines",
+    "Candidate",
     "Certificate",
     "ChallengeRecord",
     "Check",
@@ -75,6 +79,7 @@ __all__ = [
     "CutProfile",
     "CutsRecord",
     "DataRecord",
+    "EdgeAttackRecord",
     "Equality",
     "Failure",
     "InferRecord",
@@ -83,12 +88,15 @@ __all__ = [
     "Kind",
     "Knowledge",
     "Level",
+    "Limits",
+    "LinkRecord",
     "Manifest",
     "ModelRecord",
     "Number",
     "Preprocessing",
     "PricedCut",
     "Provenance",
+    "RecommendRecord",
     "Refused",
     "SampleCounts",
     "ScanRecord",

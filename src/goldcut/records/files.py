@@ -11,7 +11,9 @@ from goldcut.errors import RunError
 from goldcut.records.attack import AttackRecord
 from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
-from goldcut.records.manifest import InferRecord, Manifest, VerifyRecord
+from goldcut.records.link import LinkRecord
+from goldcut.records.manifest import EdgeAttackRecord, InferRecord, Manifest, VerifyRecord
+from goldcut.records.recommend import RecommendRecord
 from goldcut.records.scan import ScanRecord
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -23,6 +25,9 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.manifest/1": Manifest,
     "goldcut.verify/1": VerifyRecord,
     "goldcut.infer/1": InferRecord,
+    "goldcut.edge-attack/1": EdgeAttackRecord,
+    "goldcut.recommend/1": RecommendRecord,
+    "goldcut.link/1": LinkRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 

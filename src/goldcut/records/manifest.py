@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from goldcut.records.attack import ViewRecord, Worst
+from goldcut.records.attack import AttackResult, Failure, Inferred, ViewRecord, Worst
 from goldcut.records.cuts import Kind, ModelRecord
 
 Number = Literal["fp32", "fp16", "int8"]
@@ -156,6 +156,35 @@ class Manifest:
     defense: str = "none"
     mode: Literal["eval"] = "eval"
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeAttackRecord:
+    """The file attack.json of an export: what its edge half sends was attacked, through onnxruntime and codec.
+
+    Attributes:
+        version: Of the export.
+        edge_sha256: Hash of its edge.onnx.
+        cut: Name of the cut.
+        codec: How Z crossed, as in "int8+zstd".
+        view: What the attacker was granted.
+        failed: Attacks that could not be carried out.
+        inferred: What Z says of the victims without pixels.
+        worst: The strongest attack; None where none was carried out.
+        unsettled: Attacks that could have got more: failed, or still improving.
+    """
+
+    schema: Literal["goldcut.edge-attack/1"] = "goldcut.edge-attack/1"
+    version: str
+    edge_sha256: str
+    cut: str
+    codec: str
+    view: ViewRecord
+    results: tuple[AttackResult, ...]
+    failed: tuple[Failure, ...] = ()
+    inferred: tuple[Inferred, ...] = ()
+    worst: Worst | None = None
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
