@@ -23,9 +23,6 @@ from benchmarks.serving import Served, serving
 from goldcut.deploy.manifest import open_export
 from goldcut.deploy.runtime import Half
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from serving import Served, serving
-
 BATCH = 16
 
 Asker = Callable[[Served, np.ndarray], tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]]

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from benchmarks.serving import serving
 from PIL import Image
 
 from goldcut.cuts import find_cuts
@@ -24,7 +26,6 @@ from goldcut.errors import DeployError, ModelError
 from goldcut.records import Manifest, json_schema, load
 from goldcut.sources.images import load_images
 from goldcut.sources.models import load_model
-from benchmarks.serving import serving
 
 DOC = Path(__file__).parents[2] / "docs" / "deploy.md"
 CUT = """"$(python -c 'import json; print(json.load(open("runs/net/scan.json"))["cuts"][1]["name"])')" """
@@ -74,7 +75,7 @@ def ran(home) -> subprocess.CompletedProcess:
     script = script.replace("goldcut serve", "python -m goldcut serve")  # $! is then the server, not a shell
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script], cwd=home, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        ["timeout", "900", "bash", "-c", script], cwd=home, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -163,9 +164,27 @@ class TestTheTenCommands:
         assert answer.code == 1
         assert "weights" in answer.out
         assert "fp32" in answer.out
-        program = torch.export.load(other / "edge.pt2")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.load(other / "edge.pt2")
         images = torch.rand(3, 1, 16, 16)
         assert np.allclose(program.module()(images).detach(), open_export(other).open_edge()(images.numpy()), atol=1e-5)
+
+    def test_the_attack_on_the_export_itself_is_the_audits(self, goldcut, home, exported, tmp_path):
+        """In fp32 the edge sends what the audit attacked, so the same attack gets as much."""
+        own = tmp_path / "own"
+        shutil.copytree(exported, own)
+        data = f"npz:{home / 'images.npz'}"
+        answer = goldcut("attack", str(own), "--data", data, "--attacks", "ridge", "--victims", "100", "--json")
+        assert answer.code == 0, answer.err
+        record = json.loads(answer.out)
+        jsonschema.validate(record, json_schema("goldcut.edge-attack/1"))
+        audit = json.loads((home / "runs" / "net" / "attack.json").read_bytes())
+        expected = next(one for one in audit["results"] if one["cut"] == record["cut"])
+        assert abs(record["worst"]["recovered"] - expected["recovered"]) < 0.02
+        answer = goldcut("verify", str(own))
+        assert answer.code == 0
+        assert "passed attack" in answer.out
 
 
 def test_nothing_is_left_when_an_export_fails(home, tmp_path, monkeypatch):

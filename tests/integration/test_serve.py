@@ -24,13 +24,13 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 import zstandard
+from benchmarks.serving import Served, serving
 
 import exports
 from goldcut.deploy.client import EdgeClient
 from goldcut.wire.codec import Codec
 from goldcut.wire.messages import MESSAGES, SERVICE
 from goldcut.wire.tensors import from_strings
-from benchmarks.serving import Served, serving
 
 MOST_ROWS = 8
 FLAGS = ("--max-batch", str(MOST_ROWS), "--body-timeout", "1")

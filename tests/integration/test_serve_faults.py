@@ -10,17 +10,19 @@ import sys
 import threading
 import time
 
+import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
 import trustme
+from benchmarks.serving import serving
 
 import exports
 from goldcut.deploy.attempts import Tls
 from goldcut.deploy.client import EdgeClient
 from goldcut.errors import DeployError
-from benchmarks.serving import serving
+from goldcut.wire.messages import MESSAGES, SERVICE
 
 IMAGES = np.random.default_rng(1).random((2, *exports.SHAPE), np.float32)
 LOGITS = exports.cloud_of(exports.edge_of(IMAGES))
@@ -146,12 +148,12 @@ def test_plain_connections_to_a_tls_server_are_refused(folder, keys, guarded):
         assert np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5)
 
 
-def load(folder, served, clients: int, seconds: float, deadline: float, act) -> tuple[int, list[Exception]]:
+def load(folder, served, clients: int, seconds: float, act) -> tuple[int, list[Exception]]:
     """Answers and faults of several clients while `act` is carried out in the middle; every answer is checked."""
     stop, counts, faults = threading.Event(), [0] * clients, []
 
     def work(turn: int) -> None:
-        with EdgeClient(folder, f"grpc://{served.grpc}", deadline=deadline) as client:
+        with EdgeClient(folder, f"grpc://{served.grpc}", deadline=120.0) as client:
             while not stop.is_set():
                 try:
                     assert np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5)
@@ -172,22 +174,46 @@ def load(folder, served, clients: int, seconds: float, deadline: float, act) -> 
 
 
 def test_a_stop_under_load_loses_nothing_that_was_taken(folder, tmp_path):
+    """Clients that never try again: each ends with the first fault, and the log knows of every answer."""
+    answers, faults = [], []
+    z = exports.edge_of(IMAGES)
+    request = MESSAGES["ModelInferRequest"](model_name="tiny", raw_input_contents=[z.tobytes()])
+    request.inputs.add(name="z", datatype="FP32", shape=z.shape)
+    content = request.SerializeToString()
+
+    def work(address: str) -> None:
+        with grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
+            call = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+            while True:
+                try:
+                    answers.append(call(content))
+                except grpc.RpcError as error:
+                    faults.append(error.code().name)
+                    return
+
     with serving(folder, tmp_path / "log") as served:
-        answers, faults = load(folder, served, 4, 1.0, 3.0, lambda: served.process.send_signal(signal.SIGTERM))
-        assert served.process.wait(60) == 0
+        threads = [threading.Thread(target=work, args=(served.grpc,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 60
+        while len(answers) < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert served.stop() == 0
+        for thread in threads:
+            thread.join()
         lines = [json.loads(line) for line in served.log().splitlines()]
-    taken = [line for line in lines if line["event"] == "request" and line["outcome"] != "closing"]
-    assert {line["outcome"] for line in taken} == {"answered"}
-    assert len(taken) == answers > 0
-    assert all("did not answer in time" in str(fault) or "DEADLINE" in str(fault) for fault in faults)
-    assert [line["event"] for line in lines if line["event"] != "request"][-2:] == ["draining", "stopped"]
+    outcomes = [line["outcome"] for line in lines if line["event"] == "request"]
+    assert set(outcomes) <= {"answered", "closing"}
+    assert outcomes.count("answered") == len(answers) >= 20
+    assert faults == ["UNAVAILABLE"] * 4
+    assert [line["event"] for line in lines if line["event"] != "request"] == ["ready", "draining", "stopped"]
 
 
 def test_a_killed_worker_is_replaced_and_the_clients_notice_nothing(folder, tmp_path):
     with serving(folder, tmp_path / "log", "--workers", "2") as served:
         pids = {json.loads(line)["pid"] for line in served.log().splitlines() if '"ready"' in line}
         assert len(pids) == 2
-        answers, faults = load(folder, served, 3, 2.0, 60.0, lambda: os.kill(min(pids), signal.SIGKILL))
+        answers, faults = load(folder, served, 3, 2.0, lambda: os.kill(min(pids), signal.SIGKILL))
         assert not faults
         assert answers > 0
         until = time.monotonic() + 60
@@ -200,6 +226,16 @@ def test_a_killed_worker_is_replaced_and_the_clients_notice_nothing(folder, tmp_
             assert np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5)
         assert served.stop() == 0
         assert served.log().count('"event": "stopped"') == 2
+
+
+def test_a_link_is_measured_through_its_emulation(folder, tmp_path):
+    with serving(folder, tmp_path / "log") as served:
+        command = [sys.executable, "-m", "goldcut", "link", str(folder), "--url", f"grpc://{served.grpc}", "--json"]
+        done = subprocess.run([*command, "--link", "1mbit,30ms"], capture_output=True, check=True, timeout=300)
+    record = json.loads(done.stdout)
+    assert record["round_trip_ms"] >= 30
+    assert record["sample_ms"] >= 30
+    assert record["megabit_per_s"] is None or record["megabit_per_s"] < 1.1
 
 
 def test_a_deadline_is_honoured(folder):

@@ -39,7 +39,23 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, recommend, export, verify, serve, infer, link, demo):
+for command in (
+    cuts,
+    scan,
+    attack,
+    report,
+    audit,
+    compare,
+    challenge,
+    score,
+    recommend,
+    export,
+    verify,
+    serve,
+    infer,
+    link,
+    demo,
+):
     commands.add_command(command)
 
 

@@ -31,8 +31,8 @@ def recommend(
     """Search the cuts of RUN for those that keep all limits; exit 3 when none does."""
     from goldcut import records
     from goldcut.records import AttackRecord, Limits, ScanRecord
-    from goldcut.report.recommend import recommend as search
     from goldcut.report.deployed import print_recommended
+    from goldcut.report.recommend import recommend as search
 
     if max_ms is not None and link is None:
         raise click.UsageError("--max-ms needs a --link")

@@ -172,7 +172,9 @@ class References:
     def __init__(self, graph: CutGraph, split: Split, pack: Pack | None, progress: Progress) -> None:
         self._graph, self._split, self._progress = graph, split, progress
         self._images: Images | None = None
-        self.source, self.classes, self.labels = "synthetic", (), None
+        self.source = "synthetic"
+        self.classes: tuple[str, ...] = ()
+        self.labels: np.ndarray | None = None
         if pack is not None:
             images = pack.scanned
             chosen = np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).astype(int)

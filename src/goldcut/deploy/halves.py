@@ -120,7 +120,7 @@ def _with_plain_strides(half: fx.GraphModule) -> nn.Module:
     for node in half.graph.nodes:
         copies[node] = graph.node_copy(node, copies.__getitem__)
         if node.target is ATTENTION:
-            plain = {"memory_format": torch.contiguous_format}
+            plain: dict[str, Any] = {"memory_format": torch.contiguous_format}
             copies[node] = graph.call_function(torch.ops.aten.clone.default, (copies[node],), plain)
     return fx.GraphModule(half, graph).eval()
 

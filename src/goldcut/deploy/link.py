@@ -12,7 +12,9 @@ LEAST_SHARE = 0.2
 """A large request must take longer than a small one by this share of it, or the rate is not to be seen."""
 
 
-def measure_link(client: EdgeClient, url: str, *, rows: int = 8, repeats: int = 9, link: str | None = None) -> LinkRecord:
+def measure_link(
+    client: EdgeClient, url: str, *, rows: int = 8, repeats: int = 9, link: str | None = None
+) -> LinkRecord:
     """Median round trip of an empty call, and the rate at which Z goes up.
 
     The rate is the difference of bytes over the difference of time on the network between requests of one sample and

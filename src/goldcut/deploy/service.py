@@ -1,5 +1,6 @@
 """The cloud half at work, without a transport: a question in, an answer or a refusal out."""
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -90,6 +91,9 @@ class Service:
             return Reply(question.id, computed.logits, {name: int(value * 1e6) for name, value in spent.items()})
         except Refusal as refusal:
             outcome = refusal.reason
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
             raise
         finally:
             self._note(question.id, transport, outcome, computed, _since(started))

@@ -1,6 +1,6 @@
 """The search over an audit's cuts: which ones keep all limits, which of those no other beats, why the rest are refused.
 
-A limit that cannot be checked is not kept: a cut that was not attacked, or whose attack was still improving, is refused.
+A limit that cannot be checked is not kept: a cut that was not attacked, or not to the end, is refused.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _time(cut: CutProfile, link: str) -> float:
 
 
 def _judge(one: Candidate, limits: Limits, attack: AttackRecord | None) -> Candidate:
-    return replace(one, refused=tuple([*_leaks(one, limits, attack), *_costs(one, limits)]))
+    return replace(one, refused=(*_leaks(one, limits, attack), *_costs(one, limits)))
 
 
 def _leaks(one: Candidate, limits: Limits, attack: AttackRecord | None) -> Iterator[str]:

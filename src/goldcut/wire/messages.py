@@ -116,7 +116,7 @@ def _add_field(message: Any, owner: str, name: str, number: int, kind: str) -> N
 
 
 _POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_describe())  # type: ignore[no-untyped-call]
+_POOL.Add(_describe())
 
 MESSAGES: dict[str, Any] = {
     name: message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in FIELDS

@@ -44,7 +44,9 @@ def test_what_is_kept_keeps_every_limit_and_what_is_refused_does_not(recovered, 
     for one in kept:
         rivals = [o for o in kept if o.recovered <= one.recovered and o.edge_flops <= one.edge_flops]
         rivals = [o for o in rivals if o.payload <= one.payload and o.cut != one.cut]
-        better = [o for o in rivals if (o.recovered, o.edge_flops, o.payload) != (one.recovered, one.edge_flops, one.payload)]
+        better = [
+            o for o in rivals if (o.recovered, o.edge_flops, o.payload) != (one.recovered, one.edge_flops, one.payload)
+        ]
         assert one.on_front is not bool(better)
 
 
