@@ -75,7 +75,12 @@ def ran(home) -> subprocess.CompletedProcess:
     script = script.replace("goldcut serve", "python -m goldcut serve")  # $! is then the server, not a shell
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["timeout", "900", "bash", "-c", script], cwd=home, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        ["timeout", "900", "bash", "-c", script],
+        cwd=home,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done

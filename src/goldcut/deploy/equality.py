@@ -132,7 +132,8 @@ def refuse_unequal(found: Equality) -> None:
 
 def classes_of(logits: Array) -> np.ndarray:
     """Number of the largest logit of each image."""
-    return logits.reshape(len(logits), -1).argmax(1)
+    largest: np.ndarray = logits.reshape(len(logits), -1).argmax(1)
+    return largest
 
 
 def _same_shape(what: str, ours: Array, truth: Array) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import safetensors.numpy
@@ -28,7 +29,7 @@ def verify(folder: Path, *, audit: Path | None = None) -> VerifyRecord:
         RunError, DeployError: The manifest cannot be used at all.
     """
     export = open_export(folder)
-    checks = [_check(f"file {name}", lambda name=name: _check_file(export, name)) for name in export.manifest.files]
+    checks = [_check(f"file {name}", partial(_check_file, export, name)) for name in export.manifest.files]
     checks.append(_check("halves", lambda: _check_equality(export)))
     checks.append(_check("certificate", lambda: _check_certificate(export, audit)))
     if (export.folder / ATTACK).exists():

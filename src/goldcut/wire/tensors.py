@@ -80,7 +80,8 @@ def to_strings(tensor: Tensor) -> list[memoryview]:
     Raises:
         WireError: The lengths do not add up to the bytes, or to the rows.
     """
-    raw, found, start = memoryview(tensor.raw), [], 0
+    raw, start = memoryview(tensor.raw), 0
+    found: list[memoryview] = []
     while start < len(raw) and len(found) < tensor.shape[0]:
         end = start + LENGTH.size
         if end > len(raw):
