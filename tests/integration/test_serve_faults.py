@@ -205,7 +205,8 @@ def test_a_stop_under_load_loses_nothing_that_was_taken(folder, tmp_path):
     outcomes = [line["outcome"] for line in lines if line["event"] == "request"]
     assert set(outcomes) <= {"answered", "closing"}
     assert outcomes.count("answered") == len(answers) >= 20
-    assert faults == ["UNAVAILABLE"] * 4
+    assert len(faults) == 4
+    assert set(faults) <= {"UNAVAILABLE", "CANCELLED"}  # CANCELLED: it came in the very moment of the stop
     assert [line["event"] for line in lines if line["event"] != "request"] == ["ready", "draining", "stopped"]
 
 

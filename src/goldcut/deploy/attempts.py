@@ -19,6 +19,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 
 STAGES = ("edge", "codec", "network", "cloud")
 
+AGAIN = ("UNAVAILABLE", "CANCELLED")
+"""Codes after which another attempt makes sense: the server is gone, overloaded, or stopped before it took the request
+up. The client never cancels, and asking twice does no harm."""
+
 CURES = {
     "DEADLINE_EXCEEDED": "Give a longer deadline, or look at the server's load.",
     "UNAUTHENTICATED": "Give the token that the server knows.",
@@ -98,7 +102,7 @@ class Attempt:
         """
         code, now = error.code().name, time.monotonic()
         self.tally.seconds["network"] += now - self.started
-        if code != "UNAVAILABLE":
+        if code not in AGAIN:
             raise DeployError(f"{self.address} refuses: {error.details()} ({code})", CURES.get(code, "")) from error
         asked = dict(error.trailing_metadata() or ()).get(PUSHBACK, "")
         pause = max(self.pause * random.uniform(0.5, 1.5), int(asked) / 1e3 if asked.isdigit() else 0.0)
