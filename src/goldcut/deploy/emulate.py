@@ -99,8 +99,9 @@ class _Proxy:
         await arriving
 
     async def _deliver(self, way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
+        """Write each chunk when it is due, then end this direction; the other one may go on."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
+        try:
             while True:
                 due, chunk = await way.get()
                 if not chunk:
@@ -108,4 +109,6 @@ class _Proxy:
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 writer.write(chunk)
                 await writer.drain()
-        writer.close()
+            writer.write_eof()
+        except OSError:
+            writer.close()
