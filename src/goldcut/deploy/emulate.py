@@ -9,6 +9,9 @@ from goldcut.cost.link import Link
 from goldcut.errors import DeployError
 
 CHUNK = 16 * 1024
+CLOSING_SECONDS = 0.05
+"""For what was closed to be gone before the loop ends."""
+
 WAITING = 64
 """Chunks that are on their way in one direction before the sender has to wait."""
 
@@ -65,16 +68,18 @@ class _Proxy:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of a client until both sides have ended it."""
+        sides = [writer]
         try:
             back, forth = await asyncio.open_connection(*self._place)
+            sides.append(forth)
             up = self._carry(reader, forth, self._rate)
             down = self._carry(back, writer, float("inf"))
             await asyncio.wait([asyncio.create_task(up), asyncio.create_task(down)])
-            forth.close()
         except OSError:
             pass  # the server is not there: the client sees its connection end
         finally:
-            writer.close()
+            for side in sides:
+                side.close()
 
     async def close(self) -> None:
         """Listen no more and end what is still open."""
@@ -84,6 +89,7 @@ class _Proxy:
         for task in open_now:
             task.cancel()
         await asyncio.gather(*open_now, return_exceptions=True)
+        await asyncio.sleep(CLOSING_SECONDS)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float) -> None:
         """Carry bytes one way: each chunk leaves when those before it have left, and arrives later."""
