@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo check test test-slow docs bench fix clean
+.PHONY: demo check test test-slow docs bench fuzz fix clean
 
 .venv/.demo: pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -35,6 +35,9 @@ docs: .venv/.dev           ## build the documentation into site/
 
 bench: .venv/.dev          ## speed and memory, as ratios in one run; write on a quiet machine
 	$(BIN)/python -m benchmarks
+
+fuzz: .venv/.dev           ## random damage to requests, for a minute
+	$(BIN)/python -m benchmarks.fuzz
 
 fix: .venv/.dev            ## repair style
 	$(BIN)/ruff check --fix .

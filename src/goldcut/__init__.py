@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from goldcut.cuts.split import Split as Split
     from goldcut.cuts.split import split_at as split_at
     from goldcut.cuts.split import verify_split as verify_split
+    from goldcut.deploy.client import EdgeClient as EdgeClient
+    from goldcut.deploy.export import export as export
+    from goldcut.deploy.verify import verify as verify
     from goldcut.errors import GoldcutError as GoldcutError
     from goldcut.records import AttackRecord as AttackRecord
     from goldcut.records import Cut as Cut
@@ -42,6 +45,7 @@ _HOME = {
     "AttackRecord": "goldcut.records",
     "Cut": "goldcut.records",
     "CutGraph": "goldcut.cuts.graph",
+    "EdgeClient": "goldcut.deploy.client",
     "GoldcutError": "goldcut.errors",
     "Images": "goldcut.sources.images",
     "Inverse": "goldcut.attacks.base",
@@ -55,6 +59,7 @@ _HOME = {
     "attack": "goldcut.study.attack",
     "compare_runs": "goldcut.report.compare",
     "examine": "goldcut.study.examine",
+    "export": "goldcut.deploy.export",
     "find_cuts": "goldcut.cuts.graph",
     "from_arrays": "goldcut.sources.images",
     "json_schema": "goldcut.records",
@@ -63,6 +68,7 @@ _HOME = {
     "reach_verdict": "goldcut.report.verdict",
     "scan": "goldcut.study.scan",
     "split_at": "goldcut.cuts.split",
+    "verify": "goldcut.deploy.verify",
     "verify_split": "goldcut.cuts.split",
     "write_report": "goldcut.report.page",
 }

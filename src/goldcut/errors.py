@@ -7,6 +7,8 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── BudgetError         the work does not fit the memory it was given
 ├── AttackError         an attack could not be carried out (too few images, diverged)
 ├── TrainingError       a training cannot be carried out (targets that a loss cannot take, diverged)
+├── DeployError         the exported halves cannot be made, verified, served or reached
+├── WireError           a message is no Z of this cut (name, type, size, values)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -47,6 +49,14 @@ class AttackError(GoldcutError):
 
 class TrainingError(GoldcutError):
     """A training was asked for what cannot be, or diverged."""
+
+
+class DeployError(GoldcutError):
+    """The exported halves cannot be made, verified, served or reached."""
+
+
+class WireError(GoldcutError):
+    """A message is no Z of this cut."""
 
 
 class MissingExtra(GoldcutError):

@@ -9,6 +9,8 @@ import pytest
 
 from goldcut.cli import main
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the benchmarks start the same servers
+
 MODEL = """
 import torch
 from torch import nn

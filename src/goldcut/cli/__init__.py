@@ -15,9 +15,13 @@ from goldcut.cli.challenge import challenge, score
 from goldcut.cli.compare import compare
 from goldcut.cli.cuts import cuts
 from goldcut.cli.demo import demo
+from goldcut.cli.export import export, verify
+from goldcut.cli.link import link
 from goldcut.cli.promise import promise
+from goldcut.cli.recommend import recommend
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
+from goldcut.cli.serve import infer, serve
 from goldcut.cli.train import train
 from goldcut.cli.vortex import vortex
 from goldcut.errors import GoldcutError
@@ -38,7 +42,26 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, train, vortex, demo):
+for command in (
+    cuts,
+    scan,
+    attack,
+    report,
+    audit,
+    compare,
+    challenge,
+    score,
+    promise,
+    train,
+    vortex,
+    recommend,
+    export,
+    verify,
+    serve,
+    infer,
+    link,
+    demo,
+):
     commands.add_command(command)
 
 

@@ -11,7 +11,10 @@ from goldcut.errors import RunError
 from goldcut.records.attack import AttackRecord
 from goldcut.records.challenge import ChallengeRecord, ScoreRecord
 from goldcut.records.cuts import CutsRecord
+from goldcut.records.link import LinkRecord
+from goldcut.records.manifest import EdgeAttackRecord, InferRecord, Manifest, VerifyRecord
 from goldcut.records.promise import PromiseRecord
+from goldcut.records.recommend import RecommendRecord
 from goldcut.records.scan import ScanRecord
 from goldcut.records.train import TrainRecord
 
@@ -23,6 +26,12 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.score/1": ScoreRecord,
     "goldcut.promise/1": PromiseRecord,
     "goldcut.train/1": TrainRecord,
+    "goldcut.manifest/1": Manifest,
+    "goldcut.verify/1": VerifyRecord,
+    "goldcut.infer/1": InferRecord,
+    "goldcut.edge-attack/1": EdgeAttackRecord,
+    "goldcut.recommend/1": RecommendRecord,
+    "goldcut.link/1": LinkRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 
@@ -69,8 +78,20 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise RunError(f"cannot write {path}: {error.strerror}", "Choose a folder that can be written.") from error
 
 
-def load(path: Path, kind: type[Record]) -> Record:
+def load(
+    path: Path,
+    kind: type[Record],
+    *,
+    missing: str = "Run `goldcut scan` into this folder first.",
+    again: str = "Make the run again with this version, in a new folder.",
+) -> Record:
     """Read a record back.
+
+    Args:
+        path: The file.
+        kind: Which record it holds.
+        missing: What to do where there is none.
+        again: What to do where it is damaged or of another version.
 
     Raises:
         RunError: The file is missing, of another schema version, or damaged.
@@ -78,17 +99,15 @@ def load(path: Path, kind: type[Record]) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RunError(
-            f"{path} cannot be read: {error.strerror}", "Run `goldcut scan` into this folder first."
-        ) from error
+        raise RunError(f"{path} cannot be read: {error.strerror}", missing) from error
     expected = next(tag for tag, record in SCHEMAS.items() if record is kind)
     try:
         head = msgspec.json.decode(content, type=dict[str, Any])
         if head.get("schema") != expected:
             raise RunError(
                 f"{path} has schema {head.get('schema')!r}, this goldcut reads {expected!r}",
-                "Make the run again with this version, in a new folder.",
+                again,
             )
         return msgspec.json.decode(content, type=kind)
     except msgspec.MsgspecError as error:
-        raise RunError(f"{path} is damaged: {error}", "Make the run again in a new folder.") from error
+        raise RunError(f"{path} is damaged: {error}", again) from error

@@ -8,7 +8,8 @@ import numpy as np
 from goldcut.errors import DataError
 from goldcut.sources.body import Shape
 from goldcut.sources.labelled import Images, Pack, check_classes
-from goldcut.sources.pixels import FilePixels, open_picture
+from goldcut.sources.pictures import open_picture
+from goldcut.sources.pixels import FilePixels
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 

@@ -1,0 +1,150 @@
+"""`goldcut serve` beside the same cloud half in process: latency, throughput, memory and time to be ready.
+
+    python -m benchmarks.serve [--seconds 5] [--clients 32]
+
+Exports a ResNet-18 cut after layer2 at 64 px (32 KB of Z a request), serves its cloud half in a process of its own and
+asks it with the stock client. The floor is onnxruntime with one thread in this process, before and after; figures are
+ratios to the mean of both, so that they mean something on a busy machine too. The load stands in the first line.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmarks.serving import Served, serving
+from goldcut.deploy.manifest import open_export
+from goldcut.deploy.runtime import Half
+
+BATCH = 16
+
+Asker = Callable[[Served, np.ndarray], tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]]
+
+
+def make_export(folder: Path) -> None:
+    """ResNet-18 with random weights, cut after layer2."""
+    from goldcut.deploy.export import export
+    from goldcut.sources.models import load_model
+
+    export(load_model("torchvision:resnet18", input_shape=(3, 64, 64)), "layer2", folder)
+
+
+def time_floor(cloud: Half, z: np.ndarray, seconds: float) -> tuple[float, float]:
+    """Median seconds of one sample, and samples a second in batches of 16, in process."""
+    single, rows = [], 0
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        cloud(z[:1])
+        single.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    while time.perf_counter() < start + seconds:
+        cloud(z)
+        rows += len(z)
+    return statistics.median(single), rows / (time.perf_counter() - start)
+
+
+def grpc_asker(served: Served, z: np.ndarray) -> tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]:
+    """A request of one sample over gRPC, and how to close."""
+    import tritonclient.grpc.aio as kind
+
+    client = kind.InferenceServerClient(served.grpc)
+    value = kind.InferInput("z", list(z[:1].shape), "FP32")
+    value.set_data_from_numpy(z[:1])
+    return lambda: client.infer("resnet18", [value]), client.close
+
+
+def http_asker(served: Served, z: np.ndarray) -> tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]:
+    """The same over HTTP with binary tensors."""
+    import tritonclient.http.aio as kind
+
+    client = kind.InferenceServerClient(served.http, conn_limit=256)
+    value = kind.InferInput("z", list(z[:1].shape), "FP32")
+    value.set_data_from_numpy(z[:1], binary_data=True)
+    outputs = [kind.InferRequestedOutput("logits", binary_data=True)]
+    return lambda: client.infer("resnet18", [value], outputs=outputs), client.close
+
+
+async def time_server(
+    asker: object, served: Served, z: np.ndarray, seconds: float, clients: int
+) -> tuple[float, float]:
+    """Median seconds of a lone client, and answers a second of many."""
+    ask, close = asker(served, z)  # type: ignore[operator]
+    for _ in range(20):
+        await ask()
+    single = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        await ask()
+        single.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    counts = [0] * clients
+
+    async def work(turn: int) -> None:
+        while time.perf_counter() < start + seconds:
+            await ask()
+            counts[turn] += 1
+
+    await asyncio.gather(*(work(turn) for turn in range(clients)))
+    spent = time.perf_counter() - start
+    await close()
+    return statistics.median(single), sum(counts) / spent
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, MB."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1e3
+
+
+@click.command()
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="Of each measurement.")
+@click.option("--clients", type=int, default=32, show_default=True)
+@click.option("--folder", type=click.Path(path_type=Path), help="Use the export in this folder, or make it there.")
+def main(seconds: float, clients: int, folder: Path | None) -> None:
+    """Measure, and print one JSON line a transport."""
+    print(json.dumps({"benchmark": "machine", "cores": os.cpu_count(), "load": os.getloadavg()}), flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = folder or Path(scratch) / "export"
+        if not folder.exists():
+            make_export(folder)
+        export = open_export(folder)
+        cloud = export.open_cloud()
+        z = np.abs(np.random.default_rng(0).normal(size=(BATCH, *export.manifest.z_shape))).astype(np.float32)
+        start = time.perf_counter()
+        with serving(folder, Path(scratch) / "log", "--log-level", "warning") as served:
+            ready = time.perf_counter() - start
+            for name, asker in (("grpc", grpc_asker), ("rest", http_asker)):
+                before = time_floor(cloud, z, seconds)
+                found = asyncio.run(time_server(asker, served, z, seconds, clients))
+                after = time_floor(cloud, z, seconds)
+                single, rate = (statistics.mean(pair) for pair in zip(before, after, strict=True))
+                print(
+                    json.dumps(
+                        {
+                            "benchmark": f"serve {name}",
+                            "batch-1 p50 / floor": round(found[0] / single, 2),
+                            f"rate at {clients} clients / floor": round(found[1] / rate, 2),
+                            "floor_ms": [round(one[0] * 1e3, 2) for one in (before, after)],
+                            "floor_rate": [round(one[1]) for one in (before, after)],
+                            "p50_ms": round(found[0] * 1e3, 2),
+                            "rate": round(found[1]),
+                            "resident_mb": round(resident_mb(served.process.pid)),
+                            "ready_s": round(ready, 2),
+                            "load": round(os.getloadavg()[0], 2),
+                        }
+                    ),
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Requests of many clients through one session: no wait when idle, one batch of what came while it was busy.
+
+The queue is bounded, so that an overloaded server says so at once. Requests whose client has gone or whose deadline
+has passed are left out of a batch. A batch that fails is run again row by row, so that no request fails for another.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from goldcut.deploy.refusals import Refusal
+
+Batch = Float[np.ndarray, "b ..."]
+SMOOTHING = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """What came out for one request.
+
+    Attributes:
+        logits: (rows, ...).
+        waited: Seconds in the queue.
+        computed: Seconds of the batch that it was in.
+        rows: Rows of that batch.
+    """
+
+    logits: Batch
+    waited: float
+    computed: float
+    rows: int
+
+
+@dataclass(eq=False)
+class _Waiting:
+    z: Batch
+    answer: asyncio.Future[Computed]
+    since: float
+    deadline: float | None
+    started: float = field(default=0.0)
+
+
+class Batcher:
+    """One session, one thread for it, and the queue before it; lives on one event loop.
+
+    Args:
+        run: A batch in, the answers out; called in a thread of its own.
+        most_rows: Rows of a batch at most.
+        most_waiting: Rows in the queue at most.
+    """
+
+    def __init__(self, run: Callable[[Batch], Batch], *, most_rows: int, most_waiting: int) -> None:
+        self._run = run
+        self._most_rows, self._most_waiting = most_rows, most_waiting
+        self._queue: deque[_Waiting] = deque()
+        self._waiting_rows = 0
+        self._busy = False
+        self._closing = False
+        self._row_seconds = 1e-3
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cloud")
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows in the queue."""
+        return self._waiting_rows
+
+    async def answer(self, z: Batch, seconds: float | None = None) -> Computed:
+        """Put a request into the queue and wait for its answer.
+
+        Args:
+            z: (rows, ...), checked.
+            seconds: Until nobody waits for the answer any more.
+
+        Raises:
+            Refusal: The queue is full, the time is over, or the server is closing.
+        """
+        loop = asyncio.get_running_loop()
+        if self._closing:
+            raise Refusal("closing", "the server is closing; try another one", retry_after=1.0)
+        if self._waiting_rows + len(z) > self._most_waiting:
+            after = max(0.05, self._waiting_rows * self._row_seconds)
+            raise Refusal("overloaded", f"overloaded, retry after {after:.2f} seconds", retry_after=after)
+        now = loop.time()
+        if seconds is not None and seconds <= 0:
+            raise Refusal("late", "the deadline passed before the request was taken up")
+        deadline = None if seconds is None else now + seconds
+        waiting = _Waiting(z, loop.create_future(), now, deadline)
+        self._queue.append(waiting)
+        self._waiting_rows += len(z)
+        self._idle.clear()
+        self._pump()
+        return await waiting.answer
+
+    async def drain(self) -> None:
+        """Take nothing more, and come back when everything in the queue is answered."""
+        self._closing = True
+        await self._idle.wait()
+        self._thread.shutdown(wait=True)
+
+    def _pump(self) -> None:
+        """Start the next batch where none is running."""
+        if self._busy:
+            return
+        batch = self._take()
+        if not batch:
+            self._idle.set()
+            return
+        self._busy = True
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for one in batch:
+            one.started = now
+        work = loop.run_in_executor(self._thread, self._compute, [one.z for one in batch])
+        work.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _take(self) -> list[_Waiting]:
+        """Requests for one batch, without those for which nobody waits."""
+        now = asyncio.get_running_loop().time()
+        batch: list[_Waiting] = []
+        rows = 0
+        while self._queue and (not batch or rows + len(self._queue[0].z) <= self._most_rows):
+            one = self._queue.popleft()
+            self._waiting_rows -= len(one.z)
+            if one.answer.done():
+                continue
+            if one.deadline is not None and one.deadline <= now:
+                one.answer.set_exception(Refusal("late", "the deadline passed while the request waited in the queue"))
+                continue
+            batch.append(one)
+            rows += len(one.z)
+        return batch
+
+    def _compute(self, parts: list[Batch]) -> list[Batch | Exception]:
+        """The answers of several requests, in the thread."""
+        try:
+            answers = self._run(parts[0] if len(parts) == 1 else np.concatenate(parts))
+            return list(np.split(answers, np.cumsum([len(part) for part in parts])[:-1]))
+        except Exception as error:
+            return [error] if len(parts) == 1 else [self._compute([part])[0] for part in parts]
+
+    def _finish(self, batch: list[_Waiting], done: asyncio.Future[list[Batch | Exception]]) -> None:
+        """Hand the answers out and start the next batch."""
+        self._busy = False
+        now = asyncio.get_running_loop().time()
+        rows = sum(len(one.z) for one in batch)
+        seconds = now - batch[0].started
+        self._row_seconds += SMOOTHING * (seconds / rows - self._row_seconds)
+        for one, answer in zip(batch, done.result(), strict=True):
+            if one.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                one.answer.set_exception(answer)
+            else:
+                one.answer.set_result(Computed(answer, one.started - one.since, seconds, rows))
+        self._pump()

@@ -1,0 +1,143 @@
+"""The cloud half at work, without a transport: a question in, an answer or a refusal out."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+from jaxtyping import Float
+
+from goldcut.deploy.access import Access
+from goldcut.deploy.batcher import Batcher, Computed
+from goldcut.deploy.checks import OUTPUT, Question, check_question
+from goldcut.deploy.manifest import Export
+from goldcut.deploy.metrics import Metrics
+from goldcut.deploy.refusals import Refusal
+from goldcut.wire.tensors import Part
+
+LOG = logging.getLogger("goldcut.serve")
+ENVELOPE = 64 * 1024
+"""Bytes of a message besides its tensors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """An answer.
+
+    Attributes:
+        id: Of the request.
+        logits: (rows, *logits_shape).
+        microseconds: Of the server, by what they were spent on; they travel as parameters.
+    """
+
+    id: str
+    logits: Float[np.ndarray, "b ..."]
+    microseconds: dict[str, int]
+
+
+class Service:
+    """One cloud half.
+
+    Args:
+        export: Whose cloud half is served.
+        access: Who may ask.
+        most_rows: Rows of a request and of a batch, at most.
+        most_waiting: Rows in the queue, at most.
+        threads: Of one run of the cloud half.
+
+    Raises:
+        DeployError: The cloud half is not the one of the manifest.
+    """
+
+    def __init__(self, export: Export, access: Access, *, most_rows: int, most_waiting: int, threads: int = 1) -> None:
+        self.manifest, self.codec, self.access = export.manifest, export.codec, access
+        self.most_rows = most_rows
+        self.metrics = Metrics()
+        self.ready = False
+        self._cloud = export.open_cloud(threads=threads)
+        for rows in (1, most_rows):
+            self._cloud(np.zeros((rows, *self.manifest.z_shape), np.float32))
+        self._batcher = Batcher(self._cloud, most_rows=most_rows, most_waiting=most_waiting)
+
+    @property
+    def most_bytes(self) -> int:
+        """Largest body: a whole batch in binary, three times over so that a few rows fit as JSON too."""
+        return 3 * self.most_rows * (self.codec.row_bytes + 16) + ENVELOPE
+
+    async def infer(self, question: Question, transport: str, started: float, seconds: float | None = None) -> Reply:
+        """Answer a question.
+
+        Args:
+            question: As it came.
+            transport: "grpc" or "http", for log and metrics.
+            started: time.perf_counter() when it arrived.
+            seconds: What the transport says is left of the client's patience.
+
+        Raises:
+            Refusal: Why it is not answered.
+        """
+        outcome, computed = "failed", None
+        try:
+            accepted = check_question(question, self.manifest, self.codec, self.most_rows)
+            patience = [one for one in (accepted.seconds, seconds) if one is not None]
+            self.metrics.waiting.set(self._batcher.waiting_rows)
+            computed = await self._batcher.answer(accepted.z, min(patience, default=None))
+            if not np.isfinite(computed.logits).all():
+                raise Refusal("invalid", "the cloud half gives NaN or infinite logits for these values of Z")
+            outcome = "answered"
+            spent = {"queue_us": computed.waited, "compute_us": computed.computed, "server_us": _since(started)}
+            return Reply(question.id, computed.logits, {name: int(value * 1e6) for name, value in spent.items()})
+        except Refusal as refusal:
+            outcome = refusal.reason
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._note(question.id, transport, outcome, computed, _since(started))
+
+    async def drain(self) -> None:
+        """Take nothing more and finish what was taken."""
+        self.ready = False
+        await self._batcher.drain()
+
+    def server(self) -> dict[str, object]:
+        """Metadata of the server."""
+        return {"name": "goldcut", "version": version("goldcut"), "extensions": ["binary_tensor_data"]}
+
+    def model(self) -> dict[str, object]:
+        """Metadata of the model; -1 stands for any number of rows up to the largest."""
+        output = Part(OUTPUT, "FP32", self.manifest.logits_shape)
+        return {
+            "name": self.manifest.model_name,
+            "versions": [self.manifest.version],
+            "platform": "onnxruntime_onnx",
+            "inputs": [_described(part) for part in self.codec.parts],
+            "outputs": [_described(output)],
+        }
+
+    def _note(self, name: str, transport: str, outcome: str, computed: Computed | None, seconds: float) -> None:
+        """One line in the log and the counts; never a tensor."""
+        self.metrics.requests.labels(transport, outcome).inc()
+        self.metrics.seconds.observe(seconds)
+        fields: dict[str, object] = {"id": name if name.isprintable() else "", "transport": transport}
+        if computed is not None:
+            self.metrics.rows.inc(len(computed.logits))
+            self.metrics.queued.observe(computed.waited)
+            self.metrics.batch.observe(computed.rows)
+            fields |= {
+                "rows": len(computed.logits),
+                "batch": computed.rows,
+                "queue_ms": round(computed.waited * 1e3, 3),
+            }
+        LOG.info("request", extra={"fields": {**fields, "outcome": outcome, "ms": round(seconds * 1e3, 3)}})
+
+
+def _described(part: Part) -> dict[str, object]:
+    return {"name": part.name, "datatype": part.datatype, "shape": [-1, *part.row_shape]}
+
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started
