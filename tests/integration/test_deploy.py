@@ -137,7 +137,7 @@ class TestTheTenCommands:
         assert held.worst is not None
         assert (held.worst.recovered, held.worst.recovered_low) == (worst["recovered"], worst["recovered_low"])
         assert held.view is not None
-        assert held.view.knowledge == "weights"
+        assert held.view.knowledge == attack["view"]["knowledge"]
         assert manifest.equality.accuracy == manifest.equality.accuracy_deployed
         assert manifest.equality.images == 300
 
