@@ -6,6 +6,7 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── RunError            the run folder cannot be used (unwritable, another model, another schema version)
 ├── BudgetError         the work does not fit the memory it was given
 ├── AttackError         an attack could not be carried out (too few images, diverged)
+├── SweepError          the file or the folder of a sweep cannot be used (unknown keys, wrong types)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -42,6 +43,10 @@ class BudgetError(GoldcutError):
 
 class AttackError(GoldcutError):
     """An attack could not be carried out."""
+
+
+class SweepError(GoldcutError):
+    """The file or the folder of a sweep cannot be used."""
 
 
 class MissingExtra(GoldcutError):
