@@ -18,6 +18,7 @@ from goldcut.cli.demo import demo
 from goldcut.cli.promise import promise
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
+from goldcut.cli.sweep import sweep
 from goldcut.errors import GoldcutError
 
 
@@ -36,7 +37,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, sweep, demo):
     commands.add_command(command)
 
 

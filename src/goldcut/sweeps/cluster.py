@@ -1,7 +1,7 @@
 """Trials as tasks of a Ray cluster (extra `cluster`).
 
-Models and images are named by paths that every node must see. The table of a trial comes back over the wire; its run folder
-stays on the node that ran it, unless the sweep's folder is shared.
+Models and images are named by paths that every node must see. The table of a trial comes back over the wire; its run
+folder stays on the node that ran it, unless the sweep's folder is shared.
 """
 
 import os

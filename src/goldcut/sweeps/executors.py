@@ -22,7 +22,7 @@ from goldcut.errors import GoldcutError
 from goldcut.sweeps.trials import Trial
 
 Work = Callable[[Trial, Path], list[dict[str, Any]]]
-"""Carries out a trial in its run folder and returns the rows of its table; a function of a module, so that it can travel."""
+"""Carries out a trial in its run folder and returns the rows of its table; can be pickled."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

@@ -239,8 +239,7 @@ def _read_exclude(loader: yaml.SafeLoader, node: yaml.Node, grid: Grid) -> tuple
             grid.complain(_line(one), "an exclusion has keys and values, such as `{defense: noise:1, seed: 3}`")
             continue
         chosen = {
-            key: _excluded(loader, key, value, grid)
-            for key, value in _entries(loader, one, KEYS.keys() - JOINED, grid)
+            key: _excluded(loader, key, value, grid) for key, value in _entries(loader, one, KEYS.keys() - JOINED, grid)
         }
         if chosen and all(chosen.values()):
             found.append(Located(chosen, _line(one)))
@@ -283,7 +282,8 @@ def _scalar(
     loader: yaml.SafeLoader, key: str, read: Read, node: yaml.Node, grid: Grid, expected: str = ""
 ) -> list[Located]:
     """One value, or none and a problem."""
-    value = loader.construct_object(node, deep=True)
+    raw = key in JOINED and isinstance(node, yaml.ScalarNode)  # a cut may be called 3, or 3.10
+    value = node.value if raw else loader.construct_object(node, deep=True)
     try:
         return [Located(read(value, key), _line(node))]
     except GoldcutError as error:
@@ -308,5 +308,3 @@ def _say(value: Any) -> str:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-

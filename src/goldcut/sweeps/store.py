@@ -5,8 +5,8 @@
        |--release, lose---'   (a claim whose owner is gone is open again)
        '------------------------retry-------'
 
-A claim names its owner and when that was last heard of. Several owners may work on one folder; each trial is claimed by one,
-and only its owner can end it. The Parquet file is written before its trial is called done.
+A claim names its owner and when that was last heard of. Several owners may work on one folder; each trial is claimed by
+one, and only its owner can end it. The Parquet file is written before its trial is called done.
 """
 
 import contextlib
@@ -144,7 +144,8 @@ class Store:
         wanted = set(ids)
         with self._writing() as db:
             rows = db.execute(
-                "SELECT id, state, owner, heartbeat FROM trials WHERE state IN ('pending', 'running') ORDER BY place, id"
+                "SELECT id, state, owner, heartbeat FROM trials"
+                " WHERE state IN ('pending', 'running') ORDER BY place, id"
             )
             for id, state, owner, heartbeat in rows.fetchall():
                 if id in wanted and (state == "pending" or (owner != self.owner and is_gone(owner, heartbeat))):
@@ -214,13 +215,16 @@ class Store:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that no other writer comes between."""
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise SweepError(f"{self.folder} cannot keep the sweep: {error}", "Free the disk, then go on.") from error
 
 
 def open_store(folder: Path) -> Store:

@@ -93,7 +93,9 @@ def read_rows(paths: Iterable[Path]) -> list[Row]:
         try:
             rows += pyarrow.parquet.ParquetFile(path).read().to_pylist()
         except (pyarrow.ArrowException, OSError) as error:
-            raise SweepError(f"{path} is damaged: {error}", "Delete it and its trial's run, and sweep again.") from error
+            raise SweepError(
+                f"{path} is damaged: {error}", "Delete it and its trial's run, and sweep again."
+            ) from error
     return rows
 
 
@@ -116,7 +118,9 @@ def _of_cut(scan: ScanRecord, place: int, cut: CutProfile) -> Row:
     return {
         "cut": cut.name,
         "place": place,
-        **{key: getattr(cut, key) for key in ("elements", "edge_flops", "edge_params", "payload_bytes", "within_share")},
+        **{
+            key: getattr(cut, key) for key in ("elements", "edge_flops", "edge_params", "payload_bytes", "within_share")
+        },
         "edge_share": cut.edge_flops / max(1, cut.edge_flops + cut.cloud_flops),
         "in_zone": cut.name in scan.zone.cuts,
         "in_zone_paper": cut.name in scan.zone_paper.cuts,
