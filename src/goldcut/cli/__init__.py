@@ -19,6 +19,7 @@ from goldcut.cli.promise import promise
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
 from goldcut.cli.sweep import sweep
+from goldcut.cli.tradeoff import tradeoff
 from goldcut.errors import GoldcutError
 
 
@@ -37,7 +38,7 @@ def commands() -> None:
     """
 
 
-for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, sweep, demo):
+for command in (cuts, scan, attack, report, audit, compare, challenge, score, promise, sweep, tradeoff, demo):
     commands.add_command(command)
 
 

@@ -82,7 +82,7 @@ class Match:
 
 
 def points_of_runs(runs: Sequence[Path]) -> tuple[Point, ...]:
-    """The attacked cuts of runs, but the output; runs of one model and one set of images are one group.
+    """The attacked cuts of runs one by one, but the output; runs of one model on the same images are one group.
 
     Raises:
         RunError: A run cannot be read, or has not been attacked.
