@@ -155,17 +155,22 @@ def _together(alike: Sequence[Point]) -> Point:
         return alike[0]
     recovered = [one.recovered for one in alike]
     most = max(alike, key=lambda one: one.recovered)
-    accuracies = [one.accuracy for one in alike if one.accuracy is not None]
     return replace(
         most,
         repetitions=len(alike),
-        accuracy=fmean(accuracies) if accuracies else None,
+        accuracy=_mean([one.accuracy for one in alike]),
+        accuracy_undefended=_mean([one.accuracy_undefended for one in alike]),
         recovered=fmean(recovered),
         recovered_low=min(recovered),
         recovered_high=max(recovered),
         converged=all(one.converged for one in alike),
         in_zone=sum(one.in_zone for one in alike) * 2 > len(alike),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _with_zone(points: Sequence[Point]) -> list[Point]:

@@ -1,6 +1,7 @@
 """Cuts with and without a defence on one scale."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -70,7 +71,7 @@ def test_giving_up_more_accuracy_never_leaks_more(single):
     for group in {match.group for match in matches}:
         rows = [match.best for match in matches if match.group == group]
         assert [m.loss for m in matches if m.group == group] == list(LOSSES)
-        for tighter, looser in zip(rows, rows[1:], strict=False):
+        for tighter, looser in pairwise(rows):
             for one, other in zip(tighter, looser, strict=True):
                 assert one is None or (other is not None and other.recovered <= one.recovered)
 

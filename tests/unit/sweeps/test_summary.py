@@ -92,11 +92,8 @@ def test_matched_accuracy_takes_the_least_leak_that_keeps_enough(store):
 
 
 def test_other_attackers_are_other_groups():
-    rows = [
-        row | {"knowledge": level, "trial": level}
-        for level in ("weights", "queries")
-        for row in rows_of(PLAIN, 0.5, 0.9)
-    ]
+    levels = ("weights", "queries")
+    rows = [row | {"knowledge": level, "trial": level} for level in levels for row in rows_of(PLAIN, 0.5, 0.9)]
     for row in rows:
         row.setdefault("error", None)
         row.setdefault("recovered", None)
