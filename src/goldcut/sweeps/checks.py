@@ -100,6 +100,7 @@ def _check_sources(grid: Grid, trials: Iterable[Trial], progress: Progress) -> N
             except GoldcutError as error:
                 bad.add(trial.model)
                 grid.complain(grid.line_of("model", trial.model), str(error))
+                _look_at_images(grid, trial.data)
         progress("looking at models and images", turn, len(looked))
 
 
@@ -116,6 +117,14 @@ def _look(grid: Grid, trial: Trial) -> None:
         for name in trial.cuts.split(","):
             if name.strip() not in known:
                 grid.complain(grid.line_of("cuts", trial.cuts), f"{trial.model} has no cut {name.strip()!r} to attack")
+
+
+def _look_at_images(grid: Grid, data: str) -> None:
+    """Complain of images that cannot be had whatever the model is."""
+    try:
+        load_images(data)
+    except GoldcutError as error:
+        grid.complain(grid.line_of("data", data), str(error))
 
 
 def _with_hashes(trials: Iterable[Trial]) -> tuple[Trial, ...]:

@@ -38,7 +38,7 @@ class RayCluster(Executor):
             raise MissingExtra("ray", "cluster") from error
         self._ray = ray
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=_none(address))
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=_dashboard(address))
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise SweepError(f"there is no cluster at {address}: {error}", "Give the address of its head.") from error
         nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
@@ -83,6 +83,6 @@ def _attempt_in(cwd: str, work: Work, id: str, trial: Trial, folder: Path, threa
     return attempt(work, id, trial, folder)
 
 
-def _none(address: str) -> bool | None:
+def _dashboard(address: str) -> bool | None:
     """No dashboard for a cluster of our own; another's is not ours to choose."""
     return False if address == LOCAL else None

@@ -262,20 +262,21 @@ def _excluded(loader: yaml.SafeLoader, key: str, node: yaml.Node, grid: Grid) ->
 def _entries(
     loader: yaml.SafeLoader, node: yaml.MappingNode, known: Iterable[str], grid: Grid
 ) -> Iterable[tuple[str, yaml.Node]]:
-    """Keys and values of a mapping; keys that are unknown or stand twice are problems."""
-    loader.flatten_mapping(node)
+    """Keys and values of a mapping, those merged by `<<` included; unknown keys and repeated ones are problems."""
     seen: dict[str, int] = {}
+    for name, _ in node.value:
+        if str(name.value) in seen:
+            grid.complain(_line(name), f"{name.value!r} stands here and on line {seen[name.value]}")
+        seen.setdefault(str(name.value), _line(name))
+    loader.flatten_mapping(node)
+    node.value = list({str(name.value): (name, value) for name, value in node.value}.values())
     for name, value in node.value:
-        key = name.value if isinstance(name, yaml.ScalarNode) else "?"
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            cure = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-            grid.complain(_line(name), f"there is no key {key!r}; {cure}")
-        elif key in seen:
-            grid.complain(_line(name), f"{key!r} stands here and on line {seen[key]}")
+        if isinstance(name, yaml.ScalarNode) and name.value in known:
+            yield name.value, value
         else:
-            seen[key] = _line(name)
-            yield key, value
+            near = difflib.get_close_matches(str(name.value), known, n=1, cutoff=0.5)
+            cure = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            grid.complain(_line(name), f"there is no key {str(name.value)!r}; {cure}")
 
 
 def _scalar(

@@ -82,7 +82,7 @@ def test_a_driver_that_is_stopped_takes_its_workers_along_and_the_next_goes_on(t
     written = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*.parquet")}
     with Store(folder) as store:
         before = store.entries()
-    assert 3 <= sum(entry.state == "done" for entry in before) < 12
+    assert 0 < sum(entry.state == "done" for entry in before) < 12
 
     entries, resumed = carry_out(folder, sweep_work.trials(12), sweep_work.count_up)
     assert [(e.id, e.state) for e in entries] == [(e.id, e.state) for e in undisturbed]

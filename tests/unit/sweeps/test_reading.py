@@ -44,10 +44,11 @@ exclude:
 
 def test_anchors_and_merges_are_read(tmp_path):
     grid = grid_of(
-        tmp_path, "model:\n  - &m {spec: a, classes: 3}\n  - {<<: *m, checkpoint: b.pt}\ndata: d\nseed: [0]\n"
+        tmp_path,
+        "model:\n  - &m {spec: a, classes: 3}\n  - {<<: *m, checkpoint: b.pt, classes: 4}\ndata: d\nseed: [0]\n",
     )
     grid.check()
-    assert grid.values()["model"][1] == ModelSource(spec="a", classes=3, checkpoint="b.pt")
+    assert grid.values()["model"][1] == ModelSource(spec="a", classes=4, checkpoint="b.pt")
 
 
 GOOD = "model: m\ndata: d\n"
@@ -110,7 +111,8 @@ def test_attacks_models_and_exclusions_are_refused_together(tmp_path):
     with pytest.raises(SweepError) as caught:
         read_sweep(path)
     said = str(caught.value)
-    assert "3 problems" in said
+    assert "4 problems" in said
     assert "line 2: " in said
+    assert "line 3: " in said
     assert "line 4: there is no attack 'ridges'" in said
     assert "line 6: exclude names seed 3, which the file does not ask for" in said
