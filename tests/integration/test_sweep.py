@@ -118,14 +118,3 @@ def test_kills_of_a_worker_and_of_the_driver_change_nothing_in_the_table(goldcut
 
     assert goldcut("sweep", file, "--out", str(killed), "--workers", "2").code == 0
     assert table(killed) == table(whole)
-
-
-@pytest.mark.slow
-def test_a_ray_cluster_gives_the_same_table(goldcut, tmp_path):
-    pytest.importorskip("ray")
-    file = write(tmp_path)
-    here, there = tmp_path / "here", tmp_path / "there"
-    assert goldcut("sweep", file, "--out", str(here)).code == 0
-    answer = goldcut("sweep", file, "--out", str(there), "--cluster", "local", "--workers", "1")
-    assert answer.code == 0, answer.err
-    assert table(there) == table(here)

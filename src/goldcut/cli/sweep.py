@@ -1,4 +1,4 @@
-"""`goldcut sweep`: many trials from one file, by several processes or a Ray cluster, as one table."""
+"""`goldcut sweep`: many trials from one file, by several processes, as one table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @out_option
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once; default: one for each four cores.")
-@click.option("--cluster", metavar="ADDRESS", help="Run on a Ray cluster; `local` starts one here.")
 @click.option("--device", default="cpu", show_default=True, help="Where each trial computes: cpu, cuda, ...")
 @click.option("--memory", type=Memory(), default="4G", show_default=True, help="Most memory for each trial.")
 @click.option("--retry-failed", is_flag=True, help="Try trials again that have failed.")
@@ -29,7 +28,6 @@ def sweep(
     file: Path | None,
     out: Path,
     workers: int | None,
-    cluster: str | None,
     device: str,
     memory: int,
     retry_failed: bool,
@@ -61,7 +59,6 @@ def sweep(
                 file,
                 out,
                 workers=workers,
-                cluster=cluster,
                 device=device,
                 memory=memory,
                 retry_failed=retry_failed,

@@ -6,8 +6,7 @@ from pathlib import Path
 from goldcut.progress import Progress, silent
 from goldcut.study.scan import MEMORY_BYTES
 from goldcut.sweeps.checks import read_sweep
-from goldcut.sweeps.cluster import RayCluster
-from goldcut.sweeps.executors import Executor, LocalProcesses, count_cores, share_cores
+from goldcut.sweeps.executors import LocalProcesses, count_cores, share_cores
 from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Entry, Store, open_store
 from goldcut.sweeps.summary import Summary, summarise
@@ -20,7 +19,6 @@ def run_sweep(
     out: Path,
     *,
     workers: int | None = None,
-    cluster: str | None = None,
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     retry_failed: bool = False,
@@ -32,7 +30,6 @@ def run_sweep(
         file: YAML, see docs/sweep.md.
         out: The folder; what it holds already stays.
         workers: Trials at once; one for each four cores when None, never more than cores.
-        cluster: Address of a Ray cluster, or "local"; processes of this machine when None.
         device: Where each trial computes.
         memory: Most bytes for statistics or features of a trial.
         retry_failed: Whether trials that have failed are tried again.
@@ -48,11 +45,7 @@ def run_sweep(
             store.retry_failed([trial.id for trial in trials])
         work = partial(carry_out, device=device, memory=memory)
         if any(entry.state in ("pending", "running") for entry in store.entries(trial.id for trial in trials)):
-            executor: Executor = (
-                LocalProcesses(work, *share_cores(count_cores(), workers))
-                if cluster is None
-                else RayCluster(work, cluster, workers, gpus=int(device.startswith("cuda")))
-            )
+            executor = LocalProcesses(work, *share_cores(count_cores(), workers))
             run_trials(store, trials, executor, progress=progress)
         return summarise(store)
 
