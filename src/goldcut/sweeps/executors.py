@@ -135,7 +135,10 @@ class LocalProcesses(Executor):
 
     def close(self) -> None:
         for worker in self._crew:
-            worker.process.terminate()
+            if worker.task is None:
+                worker.pipe.close()  # it ends by itself, tidily
+            else:
+                worker.process.terminate()
         for worker in self._crew:
             worker.end()
         self._crew = []
