@@ -13,7 +13,7 @@ import time
 
 import torch
 
-SCRIPTS = ("benchmarks.scan", "benchmarks.attack")
+SCRIPTS = ("benchmarks.scan", "benchmarks.attack", "benchmarks.sweep")
 HELP_RUNS = 7
 
 

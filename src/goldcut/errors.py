@@ -9,6 +9,7 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── TrainingError       a training cannot be carried out (targets that a loss cannot take, diverged)
 ├── DeployError         the exported halves cannot be made, verified, served or reached
 ├── WireError           a message is no Z of this cut (name, type, size, values)
+├── SweepError          the file or the folder of a sweep cannot be used (unknown keys, wrong types)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -57,6 +58,10 @@ class DeployError(GoldcutError):
 
 class WireError(GoldcutError):
     """A message is no Z of this cut."""
+
+
+class SweepError(GoldcutError):
+    """The file or the folder of a sweep cannot be used."""
 
 
 class MissingExtra(GoldcutError):

@@ -22,6 +22,8 @@ from goldcut.cli.recommend import recommend
 from goldcut.cli.report import report
 from goldcut.cli.scan import scan
 from goldcut.cli.serve import infer, serve
+from goldcut.cli.sweep import sweep
+from goldcut.cli.tradeoff import tradeoff
 from goldcut.cli.train import train
 from goldcut.cli.vortex import vortex
 from goldcut.errors import GoldcutError
@@ -60,6 +62,8 @@ for command in (
     serve,
     infer,
     link,
+    sweep,
+    tradeoff,
     demo,
 ):
     commands.add_command(command)

@@ -1,19 +1,9 @@
-"""The report: one HTML file that needs nothing but a browser, and asks the network for nothing.
+"""The report of a run: the verdict first, then the curves over the cuts, the pictures, the prices and the grounds."""
 
-Scripts run only when their hash is in the page's content security policy, so a name in a record that
-looks like a script stays text even if it were to slip through the escaping.
-"""
-
-import base64
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from goldcut import records
 from goldcut.cost.link import LINKS, Link
@@ -26,10 +16,10 @@ from goldcut.report.figures import Band, Chart, bands, edge_flops
 from goldcut.report.folder import read_promise, read_run
 from goldcut.report.gallery import Strip, read_gallery
 from goldcut.report.quantities import count, interval, known, percent, size
+from goldcut.report.shell import fill
 from goldcut.report.tradeoff import tradeoff_charts
 from goldcut.report.verdict import Verdict, reach_verdict
 
-HERE = Path(__file__).parent
 STANDINGS: Mapping[Standing, str] = {
     "confirmed": "Confirmed by the attack",
     "refuted": "Refuted by the attack",
@@ -82,14 +72,11 @@ def render(
     """The page as text; `missing` is what could not be shown, and why."""
     shown, links = bands(scan, attack), tuple(LINKS.values())
     attacked = attack if attack and attack.worst else None
-    plotly, script = (Markup(read_asset(name)) for name in ("vendor/plotly-basic.min.js", "page.js"))
     sections = _charts(scan, attacked, shown, links)
     verdict = reach_verdict(scan, attack)
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["prose"] = _prose
-    return environment.get_template("page.html").render(
+    return fill(
+        "page.html",
+        (chart for group in sections.values() for chart in group),
         scan=scan,
         attack=attacked,
         verdict=verdict,
@@ -99,7 +86,6 @@ def render(
         tiles=_tiles(scan, attacked, verdict),
         bands=shown,
         sections=sections,
-        figures={chart.id: chart.figure for group in sections.values() for chart in group},
         strips=strips,
         promise=promise
         and {
@@ -123,10 +109,6 @@ def render(
         refused=tuple((refused.name, refused.reason) for refused in scan.refused),
         unmeasured=(*words.unmeasured(scan, attack), *missing),
         provenance=words.provenance(scan, attack),
-        plotly=plotly,
-        script=script,
-        style=Markup(read_asset("page.css")),
-        policy=policy_of(plotly, script),
     )
 
 
@@ -186,24 +168,3 @@ def _leak(attack: AttackRecord | None, cut: str) -> Tile:
     mean = attack.baselines.class_mean
     against = f"class mean alone: {percent(mean.recovered)}" if mean else worst.attack
     return Tile("recovered", percent(worst.recovered), against, interval(worst.recovered_low, worst.recovered_high))
-
-
-def _prose(sentence: str) -> Markup:
-    """A sentence as HTML, with `commands` set as code and dotted names that may break behind a dot."""
-    breaking = re.sub(r"(?<=[A-Za-z_])\.(?=\w)|(?<=\w)\.(?=[A-Za-z_])", ".<wbr>", str(escape(sentence)))
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", breaking))
-
-
-def policy_of(*scripts: str) -> str:
-    """Nothing from outside, and no script but these."""
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def read_asset(name: str) -> str:
-    """A script or style sheet that lies beside this file."""
-    return (HERE / name).read_text(encoding="utf-8")

@@ -3,9 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from goldcut import records
 from goldcut.errors import RunError
 from goldcut.records import CutRadius, EpochRow, TrainRecord
@@ -25,8 +22,8 @@ from goldcut.report.figures import (
     note,
     shares_axis,
 )
-from goldcut.report.page import HERE, policy_of, read_asset
 from goldcut.report.quantities import MISSING, known, number, percent, share
+from goldcut.report.shell import fill
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, TEAL, PINK, OLIVE)
 EPOCHS = {"title": {"text": "epoch"}, "zeroline": False}
@@ -65,21 +62,14 @@ def render_vortex(names: Sequence[str], trainings: Sequence[TrainRecord]) -> str
     cuts = dict.fromkeys(cut.cut for one in trainings for row in one.history for cut in row.cuts)
     groups = [(cut, _cut_charts(place, cut, titles, trainings)) for place, cut in enumerate(cuts)]
     every = [*sections["outputs"], *(chart for _, charts in groups for chart in charts)]
-    plotly, script = (Markup(read_asset(name)) for name in ("vendor/plotly-basic.min.js", "page.js"))
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("vortex.html").render(
+    return fill(
+        "vortex.html",
+        every,
         subject=trainings[0],
         summary=[_summary_row(title, one) for title, one in zip(titles, trainings, strict=True)],
         outputs=sections["outputs"],
         groups=groups,
         splits=[row for title, one in zip(titles, trainings, strict=True) for row in _split_rows(title, one)],
-        figures={chart.id: chart.figure for chart in every},
-        plotly=plotly,
-        script=script,
-        style=Markup(read_asset("page.css")),
-        policy=policy_of(plotly, script),
     )
 
 

@@ -1,0 +1,42 @@
+"""Work for the executors of sweeps, in a module that fresh processes can import, and trials to give to it."""
+
+import os
+import signal
+import time
+
+from goldcut.sweeps.trials import ModelSource, Trial
+
+
+def trials(count):
+    """So many trials that differ in their seed."""
+    return tuple(Trial(model=ModelSource(spec="m"), data="d", seed=seed) for seed in range(count))
+
+
+def count_up(trial, folder):
+    """A row with a figure that the trial alone decides."""
+    return [{"trial": trial.id, "seed": trial.seed, "cut": "a", "attack": "none", "recovered": trial.seed / 8}]
+
+
+def dawdle(trial, folder):
+    """The same after a while, with a trace of who did it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pid").write_text(str(os.getpid()))
+    time.sleep(0.15)
+    return count_up(trial, folder)
+
+
+def stumble(trial, folder):
+    """The first worker on trial 1 is killed, every worker on trial 2, and trial 3 raises."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tried = folder / "tried"
+    if trial.seed == 2 or (trial.seed == 1 and not tried.exists()):
+        tried.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trial.seed == 3:
+        raise ValueError("no such luck")
+    return count_up(trial, folder)
+
+
+def say_threads(trial, folder):
+    """How many computing threads the worker was given."""
+    return [{"trial": trial.id, "edge_flops": int(os.environ["OMP_NUM_THREADS"])}]
