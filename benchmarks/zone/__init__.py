@@ -1,0 +1,1 @@
+"""The evidence that judges zone rules: eight networks trained here, scanned, attacked, and every rule scored on them."""
