@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import torch
 
-from benchmarks.zone.attack import ATTACKER_IMAGES, attack_target
+from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target
 from benchmarks.zone.candidates import candidate_figures
 from benchmarks.zone.targets import CLASSES, CONTROLS, DATA, TARGETS
 from benchmarks.zone.train import open_target, split_name, train_target
@@ -64,6 +64,8 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
     truth = scan(target, pack, out=folder / "truth")
     if "attack" in steps:
         attack_target(target, pack, truth, folder / "truth")
+    if "harder" in steps:
+        attack_harder(target, pack, truth, folder / "truth")
     if "candidates" in steps:
         find_candidates(target, pack, truth, folder / "candidates.json")
     if "clusters" in steps:
@@ -100,6 +102,8 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
         "training": json.loads((folder / "train.json").read_text()),
         "model_sha256": truth.model.sha256,
         "images_sha256": truth.data.sha256,
+        "image_shape": truth.data.shape,
+        "classes": len(truth.data.classes),
         "scanned_images": truth.data.images,
         "versions": dict(truth.provenance.versions),
         "machine": truth.provenance.machine,
@@ -157,7 +161,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--targets", nargs="+", choices=(*TARGETS, *CONTROLS), default=TARGETS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    steps = ("attack", "candidates", "clusters")
+    steps = ("attack", "candidates", "clusters", "harder")
     parser.add_argument("--steps", nargs="*", choices=steps, default=steps)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -29,6 +29,8 @@ def split_name(target: str) -> tuple[str, str]:
 def train_target(target: str, pack: Pack, folder: Path, seed: int = 0) -> dict[str, Any]:
     """Train, write weights.safetensors and train.json; what is done already is read.
 
+    Where only the weights are there (`python -m benchmarks.targets resnet20`, the same recipe), they are taken.
+
     Args:
         target: "network-data".
         pack: Its attacker's part is trained on, 1,000 images of it choose the best round.
@@ -43,8 +45,11 @@ def train_target(target: str, pack: Pack, folder: Path, seed: int = 0) -> dict[s
     torch.manual_seed(seed)
     model = recipe.build(about.channels).to(memory_format=torch.channels_last)
     assert pack.attacker is not None
-    started, used = monotonic(), process_time()
-    if epochs := recipe.epochs[data]:
+    started, used, given = monotonic(), process_time(), weights.exists()
+    epochs = recipe.epochs[data]
+    if given:
+        model.load_state_dict(load_file(weights))
+    elif epochs:
         train(
             model,
             pack.attacker,
@@ -69,6 +74,7 @@ def train_target(target: str, pack: Pack, folder: Path, seed: int = 0) -> dict[s
         "batch": recipe.batch,
         "seed": seed,
         "training_images": len(pack.attacker),
+        "weights_were_given": given,
         "accuracy": accuracy(model.eval(), pack.scanned, about),
         "accuracy_images": len(pack.scanned),
         "seconds": round(monotonic() - started, 1),
