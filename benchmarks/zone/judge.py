@@ -113,9 +113,7 @@ def fixed_rules(targets: Sequence[Evidence], answer: str) -> list[tuple[str, tup
 def verdicts_table(targets: Sequence[Evidence], answer: str) -> str:
     """Hit rates of all rules against one post hoc zone, the best first."""
     names = {one.target: one.names for one in targets}
-    rows = [
-        (f"**{rule}** (nothing fitted)", verdicts) for rule, verdicts in fixed_rules(targets, answer)
-    ]
+    rows = [(f"**{rule}** (nothing fitted)", verdicts) for rule, verdicts in fixed_rules(targets, answer)]
     for statistic in STATISTICS:
         cases = cases_of(targets, statistic, answer)
         if len(cases) > 1:

@@ -98,9 +98,7 @@ def leave_one_out(cases: Sequence[Case]) -> tuple[Verdict, ...]:
     for case in cases:
         threshold = fit_threshold([other for other in cases if other is not case])
         said = position(case.curve, threshold)
-        verdicts.append(
-            Verdict(case.target, said, case.answer, is_hit(said, case.answer, case.none), threshold)
-        )
+        verdicts.append(Verdict(case.target, said, case.answer, is_hit(said, case.answer, case.none), threshold))
     return tuple(verdicts)
 
 

@@ -131,9 +131,7 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
                 "information_gap": {f"{one.rho:g}": one.relative_gap for one in row.information},
                 **candidates.get(row.name, {}),
                 "attacks": [
-                    {key: getattr(one, key) for key in ATTACK_FIELDS}
-                    for one in attacked.results
-                    if one.cut == row.name
+                    {key: getattr(one, key) for key in ATTACK_FIELDS} for one in attacked.results if one.cut == row.name
                 ],
             }
             for row in truth.cuts
