@@ -22,7 +22,7 @@ from goldcut.study.attack import attack
 ATTACKER_IMAGES = 4000
 VICTIMS = 1000
 DECODER = Decoder("XS", Settings(max_steps=6000, batch=32))
-"""A small decoder on batches of 32: behind the pool of a ResNet-20 it is flat after 2,300 steps, 90 seconds of a core."""
+"""A small decoder on batches of 32: behind the pool of a ResNet-20 it is flat after 2,300 steps, 90 s of a core."""
 
 STRONGER = Decoder("S", Settings(max_steps=6000, batch=32))
 """The next size, at the two cuts that decide and at the last: whether a stronger attacker moves the zone."""
@@ -118,7 +118,7 @@ def is_above(bench: Bench, index: int, *, level: float, safe: float) -> bool:
         bench: The target.
         index: Of the cut.
         level: The level of the post hoc rule.
-        safe: The same if everything were recovered at the first cut: a cut that the closed form lifts above it is above.
+        safe: The same if everything were recovered at the first cut: what the closed form lifts above it, is above.
     """
     known = bench.attack([index], [Ridge()])
     return index == 0 or bench.worst(known, index) > safe or bench.worst(bench.decode([index]), index) > level

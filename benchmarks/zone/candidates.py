@@ -1,9 +1,11 @@
 """Statistics of a cut that need no label and no attack, as candidates for a rule: from the Jacobian and from distances.
 
-- gain and amplification, from one vector-Jacobian product an image and probe. The trace of J'J is what Fisher-calibrated
-  noise is set by (M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix, 1990).
+- gain and amplification, from one vector-Jacobian product an image and probe. The trace of J'J is what
+  Fisher-calibrated noise is set by (M. F. Hutchinson, A Stochastic Estimator of the Trace of the Influence Matrix,
+  1990).
 - local_rank: in how many directions Z answers to the image around itself, (tr J'J)^2 / tr (J'J)^2.
-- cka_images: linear CKA of images and Z, its channels standardised (Kornblith et al., Similarity of Neural Network Representations Revisited, 2019).
+- cka_images: linear CKA of images and Z, its channels standardised (Kornblith et al., Similarity of Neural Network
+  Representations Revisited, 2019).
 - dcor_images: distance correlation of the same two (Szekely, Rizzo, Bakirov, Measuring and Testing Dependence by
   Correlation of Distances, 2007); what NoPeek lowers.
 """

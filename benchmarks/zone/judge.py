@@ -4,10 +4,13 @@ Regenerates README.md in that folder from TARGET.json alone; nothing is computed
 """
 
 import argparse
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.zone.evidence import STATISTICS, Evidence, Statistic, read_evidence
 from benchmarks.zone.rules import Case, Verdict, bootstrap, judge_fixed, leave_one_out, spearman
@@ -56,17 +59,70 @@ def correlation_cell(targets: Sequence[Evidence], statistic: Statistic, attacks:
 def correlations(targets: Sequence[Evidence]) -> str:
     """Table of rank correlations."""
     return table(
-        ("statistic", "needs labels", "ridge, all cuts", "ridge and decoder-XS, where both were run"),
+        ("statistic", "needs labels", "ridge, all cuts", "ridge and decoder-XS, where both were run", "pooled"),
         (
             (
                 f"{one.name}: {one.about}",
                 "yes" if one.labels else "no",
                 correlation_cell(targets, one, ["ridge"]),
                 correlation_cell(targets, one, ["ridge", "decoder-XS"]),
+                pooled(targets, one),
             )
             for one in STATISTICS
         ),
     )
+
+
+def pooled(targets: Sequence[Evidence], statistic: Statistic) -> str:
+    """Rank correlation over all cuts of all targets, with what is left of the first cut's lead; limits as above."""
+    pairs = [found for one in targets if (found := lead_pairs(one, statistic))]
+    if not pairs:
+        return "not measured"
+
+    def rho(chosen: Iterable[int]) -> float:
+        rows = [pair for index in chosen for pair in pairs[index]]
+        return spearman([x for x, _ in rows], [y for _, y in rows])
+
+    drawn = np.random.default_rng(0).integers(0, len(pairs), (500, len(pairs)))
+    low, high = np.percentile([rho(row) for row in drawn], (2.5, 97.5))
+    return f"{rho(range(len(pairs))):.2f} ({low:.2f} to {high:.2f})"
+
+
+def lead_pairs(one: Evidence, statistic: Statistic) -> list[tuple[float, float]]:
+    """Statistic and share of the lead by ridge at every cut."""
+    curve, worst = one.statistic(statistic.name), one.recovered(["ridge"])
+    if curve is None or worst[0] is None:
+        return []
+    mean = float(one.content["baselines"]["class_mean"])
+    return [
+        (statistic.sign * curve[k], (value - mean) / (worst[0] - mean))
+        for k, value in enumerate(worst)
+        if value is not None
+    ]
+
+
+def same_size_table(folder: Path, targets: Sequence[Evidence]) -> str:
+    """Early cuts brought to the size of the zone's first cut, beside that cut; empty where it was not measured."""
+    path = folder / "same-size.json"
+    if not path.exists():
+        return ""
+    content = json.loads(path.read_text())
+    rows = [(row["cut"], row["how"], row["elements_before"], row["attacks"]) for row in content["rows"]]
+    for one in targets:
+        if one.target == content["target"]:
+            rows += [
+                (cut["name"], "as it is", cut["elements"], cut["attacks"])
+                for cut in one.cuts
+                if cut["elements"] == content["elements"]
+            ]
+    body = table(
+        ("cut", "brought to the size", "elements before", *ATTACKS),
+        (
+            (cut, how, str(elements), *(figure({a["attack"]: a for a in attacks}.get(name)) for name in ATTACKS))
+            for cut, how, elements, attacks in rows
+        ),
+    )
+    return f"Z of {content['target']} with {content['elements']} elements:\n\n{body}"
 
 
 def cases_of(targets: Sequence[Evidence], statistic: Statistic, answer: str) -> list[Case]:
@@ -212,9 +268,10 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         "## Where each rule sees the zone",
         agreement(targets),
         "## Rank correlation with worst `recovered`",
-        "Within each target over its block-level cuts, signed so that 1 is what a rule needs; then the mean over targets"
-        " with 95 % limits from drawing targets anew. Depth alone is the bar: everything that falls along a network"
-        " correlates.",
+        "Within each target over its block-level cuts, signed so that 1 is what a rule needs; then the mean over"
+        " targets with 95 % limits from drawing targets anew. Depth alone is the bar: everything that falls along a"
+        " network correlates. Last column: all cuts of all targets together, with the share of the first cut's lead"
+        " over the class mean that ridge keeps, which is what one threshold for all networks needs.",
         correlations(targets),
     ]
     for answer in ANSWERS:
@@ -222,8 +279,8 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
             f"## Rules against {answer}",
             "Rule: the zone starts at the first cut from which on the statistic stays at or below a threshold; the"
             " threshold is fitted on the other targets (smallest summed distance in cuts). A hit is at most one"
-            ' block-level cut off; "no zone" is a hit only where attacks find none. A rule that does not beat "last cut"'
-            " and the rules that do not look at Z is no evidence.",
+            ' block-level cut off; "no zone" is a hit only where attacks find none. A rule that does not beat "last'
+            ' cut" and the rules that do not look at Z is no evidence.',
             verdicts_table(targets, answer),
         ]
     if controls or same_size:
@@ -239,7 +296,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     targets, controls = read_evidence(folder)
-    (folder / "README.md").write_text(page(targets, controls))
+    (folder / "README.md").write_text(page(targets, controls, same_size_table(folder, targets)))
 
 
 if __name__ == "__main__":

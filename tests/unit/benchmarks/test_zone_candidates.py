@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
@@ -18,6 +17,7 @@ from benchmarks.zone.candidates import (
     standardised,
 )
 from benchmarks.zone.targets import NETWORKS
+
 from goldcut.cuts import find_cuts
 
 
@@ -43,8 +43,10 @@ def test_a_linear_edge_has_the_figures_of_its_matrix():
     gram = matrix.double() @ matrix.double().T
     rank = float(gram.trace() ** 2 / (gram @ gram).trace())
     z = (x.flatten(1) @ matrix.T).double()
-    gain = float(gram.trace()) * float(x.double().flatten(1).var(0, correction=0).mean()) / float(
-        z.var(0, correction=0).sum()
+    gain = (
+        float(gram.trace())
+        * float(x.double().flatten(1).var(0, correction=0).mean())
+        / float(z.var(0, correction=0).sum())
     )
     assert figures.local_rank == pytest.approx(rank, rel=0.1)
     assert figures.gain == pytest.approx(gain, rel=0.05)
