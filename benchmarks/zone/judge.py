@@ -59,7 +59,7 @@ def correlation_cell(targets: Sequence[Evidence], statistic: Statistic, attacks:
 def correlations(targets: Sequence[Evidence]) -> str:
     """Table of rank correlations."""
     return table(
-        ("statistic", "needs labels", "ridge, all cuts", "ridge and decoder-XS, where both were run", "pooled"),
+        ("statistic", "needs labels", "ridge, where it was run", "ridge and decoder-XS, where both were run", "pooled"),
         (
             (
                 f"{one.name}: {one.about}",
@@ -260,7 +260,7 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         "# The evidence for the zone",
         "Written by `python -m benchmarks.zone.judge docs/results/zone` from the JSON beside it; the JSON by"
         " `python -m benchmarks.zone DATA_DIR --out DIR`. The attacker has 4,000 images that the target was"
-        " trained on; victims are 1,000 others. Ridge regression was run at every cut, the small decoder XS at the last"
+        " trained on; victims are 1,000 others. Ridge regression was run at every other cut, the small decoder XS at the last"
         " two and at those that bisection needs, the decoder S at the two that decide. `recovered` is that of the"
         " strongest and a lower bound.",
         f"{len(targets)} targets, the post hoc zone decided on {decided}"
@@ -270,7 +270,7 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         "## Rank correlation with worst `recovered`",
         "Within each target over its block-level cuts, signed so that 1 is what a rule needs; then the mean over"
         " targets with 95 % limits from drawing targets anew. Depth alone is the bar: everything that falls along a"
-        " network correlates. Last column: all cuts of all targets together, with the share of the first cut's lead"
+        " network correlates. Last column: these cuts of all targets together, with the share of the first cut's lead"
         " over the class mean that ridge keeps, which is what one threshold for all networks needs.",
         correlations(targets),
     ]

@@ -184,10 +184,10 @@ class Recipe:
 
 
 NETWORKS: Mapping[str, Recipe] = {
-    "resnet20": Recipe(resnet20, {"cifar": 14, "mnist": 2}),
+    "resnet20": Recipe(resnet20, {"cifar": 14, "mnist": 4}),
     "vgg16": Recipe(partial(Plain, plan=VGG16, flat=128), {"cifar": 10, "mnist": 3}),
     "cnn": Recipe(partial(Plain, plan=CNN, flat=96 * 16, hidden=(256,)), {"cifar": 7, "mnist": 4}),
-    "vit": Recipe(Transformer, {"cifar": 9, "mnist": 4}, rate=1e-3, batch=64),
+    "vit": Recipe(Transformer, {"cifar": 9, "mnist": 3}, rate=1e-3, batch=64),
     "untrained": Recipe(resnet20, {"cifar": 0}),
     "wide_end": Recipe(partial(resnet20, last_stride=1), {"cifar": 7}),
     "early": Recipe(partial(Plain, plan=EARLY, flat=96 * 16, hidden=(256,)), {"cifar": 10}),
