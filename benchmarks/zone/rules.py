@@ -117,7 +117,8 @@ def ranks(values: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
         >>> ranks(np.array([3.0, 1.0, 3.0])).tolist()
         [2.5, 1.0, 2.5]
     """
-    return np.array([(values < value).sum() + ((values == value).sum() + 1) / 2 for value in values])
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=float)
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
