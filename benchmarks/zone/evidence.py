@@ -128,11 +128,19 @@ class Evidence:
         return len(self.names) - 1 if zone.first is None else self.names.index(zone.first)
 
     def zone(self, rule: str) -> int | None:
-        """Position of a zone, the output's where there is none; None where it is not decided."""
+        """Position of a zone, the output's where there is none; None where it is not decided.
+
+        A post hoc zone that begins at a cut without a decoder is not decided either: the closed form alone is weak.
+        """
         zone = self.content["zones"][rule]
         if zone is None or not zone["decided"]:
             return None
-        return len(self.names) - 1 if zone["first"] is None else self.names.index(zone["first"])
+        position = len(self.names) - 1 if zone["first"] is None else self.names.index(zone["first"])
+        weak = rule.startswith("post_hoc") and zone["first"] is not None and not self._decoded(position)
+        return None if weak else position
+
+    def _decoded(self, position: int) -> bool:
+        return any(one["attack"].startswith("decoder") for one in self.cuts[position]["attacks"])
 
     def case(self, statistic: Statistic, rule: str = "post_hoc_half") -> Case | None:
         """A statistic's curve with the post hoc answer; None where one of them is missing."""

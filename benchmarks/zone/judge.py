@@ -260,8 +260,8 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         "# The evidence for the zone",
         "Written by `python -m benchmarks.zone.judge docs/results/zone` from the JSON beside it; the JSON by"
         " `python -m benchmarks.zone DATA_DIR --out DIR`. The attacker has 4,000 images that the target was"
-        " trained on; victims are 1,000 others. Ridge regression was run at every other cut or more, the small decoder"
-        " XS at the last two and at those that bisection needs, the decoder S, where it stands, at the two that decide."
+        " trained on; victims are 1,000 others. Ridge regression was run at every third cut or more, the small decoder"
+        " XS at the last and at those that bisection needs, the decoder S, where it stands, at the two that decide."
         " `recovered` is that of the strongest and a lower bound.",
         f"{len(targets)} targets, the post hoc zone decided on {decided}"
         + (f", not on {', '.join(undecided)}." if undecided else "."),
