@@ -22,7 +22,7 @@ from benchmarks.zone.targets import CLASSES, CONTROLS, DATA, TARGETS
 from benchmarks.zone.train import open_target, split_name, train_target
 from goldcut import records
 from goldcut.cuts import find_cuts
-from goldcut.records import ScanRecord
+from goldcut.records import AttackResult, ScanRecord
 from goldcut.sources.images import Pack
 from goldcut.sources.models import Target
 from goldcut.study.run import Run
@@ -149,6 +149,14 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
             "post_hoc_half": plain(attacked.zone_post_hoc),
             "post_hoc_quarter": plain(attacked.zone_post_hoc_quarter),
         },
+    }
+
+
+def describe(one: AttackResult) -> dict[str, Any]:
+    """What is committed of an attack; of a decoder also how often it was scored."""
+    training = one.settings.get("settings", {})
+    return {key: getattr(one, key) for key in ATTACK_FIELDS} | {
+        key: training[key] for key in ("round_steps", "max_steps") if key in training
     }
 
 
