@@ -22,7 +22,7 @@ from goldcut.study.attack import attack
 ATTACKER_IMAGES = 4000
 VICTIMS = 1000
 DECODER = Decoder("XS", Settings(max_steps=3000, batch=32, round_steps=50))
-"""A small decoder on batches of 32, scored every 50 steps so that it is soon seen to be flat: a minute of a core a cut."""
+"""A small decoder on batches of 32, scored every 50 steps so that it is soon seen to be flat: a minute of a core."""
 
 STRONGER = Decoder("S", Settings(max_steps=6000, batch=32))
 """The next size, at the two cuts that decide and at the last: whether a stronger attacker moves the zone."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -103,6 +103,15 @@ def standardised(z: Float[Tensor, "n ..."], kind: Kind) -> Float[Tensor, "n elem
     over = [dim for dim in range(z.ndim) if dim != axis]
     spread = z.double().std(over, keepdim=True)
     return (z / torch.where(spread > 0, spread, torch.ones_like(spread))).flatten(1)
+
+
+def within_share(z: Float[Tensor, "n elements"], labels: Int64[Tensor, " n"]) -> float:
+    """Scatter within the classes over all scatter, here for the images themselves."""
+    z = z.double()
+    within = sum(
+        float((z[labels == label] - z[labels == label].mean(0)).square().sum()) for label in labels.unique().tolist()
+    )
+    return within / float((z - z.mean(0)).square().sum())
 
 
 def linear_cka(x: Float[Tensor, "n p"], y: Float[Tensor, "n q"]) -> float:

@@ -32,6 +32,7 @@ STATISTICS = (
     Statistic("within_share_standardised", 1, True, "within-class share, channels standardised, over chance"),
     Statistic("within_share", 1, True, "within-class share, over chance"),
     Statistic("cluster_share_standardised", 1, False, "the same standardised share, labels from k-means"),
+    Statistic("share_over_images", 1, True, "within-class share, standardised, over that of the images themselves"),
     Statistic("radius_sq", 1, True, "R_c^2"),
     Statistic("radius_sq_paper", 1, False, "R_c^2 of one batch by predicted labels (the paper's)"),
     Statistic("radius_sq_per_element", 1, True, "R_c^2 / D"),
@@ -83,6 +84,9 @@ class Evidence:
             return index / (len(self.cuts) - 1)
         if name == "flops_share":
             return float(row["edge_flops"]) / float(self.cuts[-1]["edge_flops"])
+        if name == "share_over_images":
+            own = self.content["images"]
+            return None if own is None else float(row["within_share_standardised"]) / own["within_share_standardised"]
         if name == "elements_share":
             return float(row["elements"]) / math.prod(self.content["image_shape"])
         if name == "class_information_gap":

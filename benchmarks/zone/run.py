@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target
-from benchmarks.zone.candidates import candidate_figures
+from benchmarks.zone.candidates import candidate_figures, standardised, within_share
 from benchmarks.zone.targets import CLASSES, CONTROLS, DATA, TARGETS
 from benchmarks.zone.train import open_target, split_name, train_target
 from goldcut import records
@@ -68,6 +68,9 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
         attack_harder(target, pack, truth, folder / "truth")
     if "candidates" in steps:
         find_candidates(target, pack, truth, folder / "candidates.json")
+        labels = torch.from_numpy(pack.scanned.labels)
+        own = within_share(standardised(pack.scanned.batch(range(len(labels))), "map"), labels)
+        (folder / "images.json").write_text(json.dumps({"within_share_standardised": own}))
     if "clusters" in steps:
         scan(target, pack, out=folder / "clusters", labels=CLUSTERS)
     if Run(folder / "truth").attack() is not None:
@@ -94,6 +97,7 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
     clusters = records.load(others, ScanRecord) if others.exists() else None
     found = folder / "candidates.json"
     candidates = json.loads(found.read_text()) if found.exists() else {}
+    images = folder / "images.json"
     plain = msgspec.to_builtins
     constants = attacked.baselines
     return {
@@ -105,6 +109,7 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
         "image_shape": truth.data.shape,
         "classes": len(truth.data.classes),
         "scanned_images": truth.data.images,
+        "images": json.loads(images.read_text()) if images.exists() else None,
         "versions": dict(truth.provenance.versions),
         "machine": truth.provenance.machine,
         "seeds": {"training": 0, **truth.provenance.seeds},
@@ -130,9 +135,7 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
                 **{key: getattr(row, key) for key in STATISTICS},
                 "information_gap": {f"{one.rho:g}": one.relative_gap for one in row.information},
                 **candidates.get(row.name, {}),
-                "attacks": [
-                    {key: getattr(one, key) for key in ATTACK_FIELDS} for one in attacked.results if one.cut == row.name
-                ],
+                "attacks": [describe(one) for one in attacked.results if one.cut == row.name],
             }
             for row in truth.cuts
         ],

@@ -15,6 +15,7 @@ from benchmarks.zone.candidates import (
     jacobian_figures,
     linear_cka,
     standardised,
+    within_share,
 )
 from benchmarks.zone.targets import NETWORKS
 
@@ -78,6 +79,11 @@ def test_standardised_does_not_see_a_scale_per_channel():
     z = torch.randn(30, 3, 4, 4, generator=torch.Generator().manual_seed(6))
     scale = torch.tensor([1.0, 10.0, 0.1])[:, None, None]
     torch.testing.assert_close(standardised(z, "map"), standardised(z * scale, "map"))
+
+
+def test_within_share_by_hand():
+    z = torch.tensor([[0.0], [2.0], [4.0], [6.0]])
+    assert within_share(z, torch.tensor([0, 0, 1, 1])) == pytest.approx(4 / 20)
 
 
 @pytest.mark.parametrize("network", ["vit", "early"])
