@@ -44,6 +44,8 @@ STATISTICS = (
     Statistic("local_rank", 1, False, "effective rank of J'J"),
     Statistic("cka_images", 1, False, "linear CKA of images and Z, channels standardised"),
     Statistic("dcor_images", 1, False, "distance correlation of images and Z, channels standardised"),
+    Statistic("cka_beyond_labels", 1, True, "cka_images above that of the labels, over what is possible above it"),
+    Statistic("dcor_beyond_labels", 1, True, "dcor_images above that of the labels, over what is possible above it"),
     Statistic("elements_share", 1, False, "elements of Z over elements of the image (no look at Z)"),
     Statistic("depth", -1, False, "position among the cuts, 0 to 1 (no look at Z)"),
     Statistic("flops_share", -1, False, "share of the FLOPs on the edge (no look at Z)"),
@@ -87,6 +89,13 @@ class Evidence:
         if name == "share_over_images":
             own = self.content["images"]
             return None if own is None else float(row["within_share_standardised"]) / own["within_share_standardised"]
+        if name in ("cka_beyond_labels", "dcor_beyond_labels"):
+            kind = name.partition("_")[0]
+            own = self.content["images"]
+            if own is None or f"{kind}_images" not in row:
+                return None
+            told = float(own[f"{kind}_labels"])
+            return (float(row[f"{kind}_images"]) - told) / (1 - told)
         if name == "elements_share":
             return float(row["elements"]) / math.prod(self.content["image_shape"])
         if name == "class_information_gap":

@@ -15,9 +15,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target
-from benchmarks.zone.candidates import candidate_figures, standardised, within_share
+from benchmarks.zone.candidates import (
+    candidate_figures,
+    distance_correlation,
+    linear_cka,
+    standardised,
+    within_share,
+)
 from benchmarks.zone.targets import CLASSES, CONTROLS, DATA, TARGETS
 from benchmarks.zone.train import open_target, split_name, train_target
 from goldcut import records
@@ -68,9 +75,7 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
         attack_harder(target, pack, truth, folder / "truth")
     if "candidates" in steps:
         find_candidates(target, pack, truth, folder / "candidates.json")
-        labels = torch.from_numpy(pack.scanned.labels)
-        own = within_share(standardised(pack.scanned.batch(range(len(labels))), "map"), labels)
-        (folder / "images.json").write_text(json.dumps({"within_share_standardised": own}))
+        (folder / "images.json").write_text(json.dumps(describe_images(pack)))
     if "clusters" in steps:
         scan(target, pack, out=folder / "clusters", labels=CLUSTERS)
     if Run(folder / "truth").attack() is not None:
@@ -78,13 +83,30 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
         (RESULTS / f"{name}.json").write_text(json.dumps(summarise(name, folder), indent=1) + "\n")
 
 
+def describe_images(pack: Pack) -> dict[str, float]:
+    """What the images alone say: their own within-class share, and how far their labels tell them."""
+    labels = torch.from_numpy(pack.scanned.labels)
+    chosen = choose_images(pack)
+    x = pack.scanned.batch(chosen).flatten(1)
+    classes = torch.nn.functional.one_hot(labels[chosen], CLASSES)
+    return {
+        "within_share_standardised": within_share(standardised(pack.scanned.batch(range(len(labels))), "map"), labels),
+        "dcor_labels": distance_correlation(x, classes),
+        "cka_labels": linear_cka(x, classes),
+    }
+
+
+def choose_images(pack: Pack) -> Int64[np.ndarray, " n"]:
+    """The images of the candidate statistics."""
+    return np.sort(np.random.default_rng(0).permutation(len(pack.scanned))[:CANDIDATE_IMAGES])
+
+
 def find_candidates(target: Target, pack: Pack, truth: ScanRecord, path: Path) -> None:
     """Write the candidate statistics of every cut; done already, it stays."""
     if path.exists():
         return
     graph = find_cuts(target.model, target.input_shape)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(pack.scanned))[:CANDIDATE_IMAGES])
-    figures = candidate_figures(graph, [row.name for row in truth.cuts], pack.scanned.batch(chosen))
+    figures = candidate_figures(graph, [row.name for row in truth.cuts], pack.scanned.batch(choose_images(pack)))
     path.write_text(json.dumps(figures, indent=1))
 
 
