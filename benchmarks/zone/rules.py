@@ -56,8 +56,23 @@ def is_hit(said: int, answer: int, none: int) -> bool:
     return abs(said - answer) <= 1
 
 
-def fit_threshold(cases: Sequence[Case]) -> float:
-    """The threshold with the smallest summed distance to the answers, in cuts; of a tie the middle one.
+Cost = Callable[[Sequence[Case], float], float]
+"""What a threshold costs on some targets."""
+
+
+def distance(cases: Sequence[Case], threshold: float) -> float:
+    """Summed distance to the answers, in cuts."""
+    return sum(abs(position(case.curve, threshold) - case.answer) for case in cases)
+
+
+def misses(cases: Sequence[Case], threshold: float) -> float:
+    """Number of misses; among equally many the distance decides."""
+    missed = sum(not is_hit(position(case.curve, threshold), case.answer, case.none) for case in cases)
+    return 1000 * missed + distance(cases, threshold)
+
+
+def fit_threshold(cases: Sequence[Case], cost: Cost = distance) -> float:
+    """The threshold with the smallest cost; of a tie the middle one.
 
     Candidates lie halfway between neighbouring values of all curves.
 
@@ -68,7 +83,7 @@ def fit_threshold(cases: Sequence[Case]) -> float:
     """
     values = np.unique([value for case in cases for value in case.curve])
     edges = (values[:-1] + values[1:]) / 2 if len(values) > 1 else values
-    costs = np.array([sum(abs(position(case.curve, edge) - case.answer) for case in cases) for edge in edges])
+    costs = np.array([cost(cases, edge) for edge in edges])
     best = np.flatnonzero(costs == costs.min())
     return float(edges[best[len(best) // 2]])
 
@@ -92,11 +107,11 @@ class Verdict:
     threshold: float | None = None
 
 
-def leave_one_out(cases: Sequence[Case]) -> tuple[Verdict, ...]:
-    """Each target by the threshold of all others."""
+def leave_one_out(cases: Sequence[Case], cost: Cost = distance) -> tuple[Verdict, ...]:
+    """Each target by the threshold that costs least on all others."""
     verdicts = []
     for case in cases:
-        threshold = fit_threshold([other for other in cases if other is not case])
+        threshold = fit_threshold([other for other in cases if other is not case], cost)
         said = position(case.curve, threshold)
         verdicts.append(Verdict(case.target, said, case.answer, is_hit(said, case.answer, case.none), threshold))
     return tuple(verdicts)
