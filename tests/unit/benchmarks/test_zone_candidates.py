@@ -17,7 +17,7 @@ from benchmarks.zone.candidates import (
     standardised,
     within_share,
 )
-from benchmarks.zone.targets import NETWORKS
+from benchmarks.zone.targets import Plain, Transformer
 
 from goldcut.cuts import find_cuts
 
@@ -86,10 +86,11 @@ def test_within_share_by_hand():
     assert within_share(z, torch.tensor([0, 0, 1, 1])) == pytest.approx(4 / 20)
 
 
-@pytest.mark.parametrize("network", ["vit", "early"])
-def test_every_cut_of_a_target_gets_every_candidate(network):
-    model = NETWORKS[network].build(1).eval()
-    graph = find_cuts(model, (1, 32, 32))
+@pytest.mark.parametrize(
+    "model", [Transformer(1, dim=12, depth=1, patch=8), Plain(1, "4/2 6 M", 6 * 64, (8,))], ids=["tokens", "maps"]
+)
+def test_every_cut_of_a_target_gets_every_candidate(model):
+    graph = find_cuts(model.eval(), (1, 32, 32))
     names = [cut.name for cut in graph.at_level("block")]
     found = candidate_figures(graph, names, images(8, 1, 32), few=4)
     assert list(found) == names
