@@ -108,9 +108,8 @@ def standardised(z: Float[Tensor, "n ..."], kind: Kind) -> Float[Tensor, "n elem
 def within_share(z: Float[Tensor, "n elements"], labels: Int64[Tensor, " n"]) -> float:
     """Scatter within the classes over all scatter, here for the images themselves."""
     z = z.double()
-    within = sum(
-        float((z[labels == label] - z[labels == label].mean(0)).square().sum()) for label in labels.unique().tolist()
-    )
+    parts = [z[labels == label] for label in range(int(labels.max()) + 1)]
+    within = sum(float((part - part.mean(0)).square().sum()) for part in parts if len(part))
     return within / float((z - z.mean(0)).square().sum())
 
 

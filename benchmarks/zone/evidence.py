@@ -88,7 +88,9 @@ class Evidence:
             return float(row["edge_flops"]) / float(self.cuts[-1]["edge_flops"])
         if name == "share_over_images":
             own = self.content["images"]
-            return None if own is None else float(row["within_share_standardised"]) / own["within_share_standardised"]
+            if own is None:
+                return None
+            return float(row["within_share_standardised"]) / float(own["within_share_standardised"])
         if name in ("cka_beyond_labels", "dcor_beyond_labels"):
             kind = name.partition("_")[0]
             own = self.content["images"]

@@ -112,7 +112,9 @@ def resnet20(channels: int, last_stride: int = 2) -> nn.Module:
     model = ResNet20(CLASSES)
     if channels != 3:
         model.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
-    for convolution in (model.layer3[0].conv1, model.layer3[0].shortcut[0]):
+    for name in ("layer3.0.conv1", "layer3.0.shortcut.0"):
+        convolution = model.get_submodule(name)
+        assert isinstance(convolution, nn.Conv2d)
         convolution.stride = (last_stride, last_stride)
     return model
 
