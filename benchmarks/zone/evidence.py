@@ -97,7 +97,8 @@ class Evidence:
             if own is None or f"{kind}_images" not in row:
                 return None
             told = float(own[f"{kind}_labels"])
-            return (float(row[f"{kind}_images"]) - told) / (1 - told)
+            above: float = (float(row[f"{kind}_images"]) - told) / (1 - told)
+            return above
         if name == "elements_share":
             return float(row["elements"]) / math.prod(self.content["image_shape"])
         if name == "class_information_gap":

@@ -289,7 +289,10 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
             " threshold is fitted on the other targets (smallest summed distance in cuts; beside it what the smallest"
             " number of misses would have given). A hit is at most one"
             ' block-level cut off; "no zone" is a hit only where attacks find none. A rule that does not beat "last'
-            ' cut" and the rules that do not look at Z is no evidence.',
+            ' cut" and the rules that do not look at Z is no evidence. Attacks find no zone on'
+            f" {sum(one.zone(answer) == len(one.names) - 1 for one in targets)} of"
+            f' {sum(one.zone(answer) is not None for one in targets)} decided targets: as often "no zone" alone is'
+            " right.",
             verdicts_table(targets, answer),
         ]
     if controls or same_size:
