@@ -6,6 +6,7 @@ trains on the attacker's part of the data (x_train) without the 1,000 images tha
 prints the accuracy on the scanned part (x_test). `benchmarks/targets.py:resnet20` is then a MODEL for goldcut.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -138,20 +139,24 @@ def train(
     epochs: int,
     seed: int,
     out: Path,
+    *,
+    rate: float = 3e-3,
+    batch: int = 128,
+    change: Callable[[Tensor, torch.Generator], Tensor] | None = None,
 ) -> None:
-    """Train with mirrored and shifted images, and write the weights of the best round."""
+    """Train with images that `change` alters (mirrored and shifted by default), and write the best round's weights."""
+    change = change or augment
     order = np.random.default_rng(seed).permutation(len(images))
     x = standardise(images.batch(order), mean, std)
     y = torch.from_numpy(images.labels[order])
     chosen, rest = x[:SELECTION], x[SELECTION:]
-    batch = 128
     settings = Settings(
-        max_steps=epochs * len(rest) // batch, batch=batch, rate=3e-3, weight_decay=5e-2, round_steps=len(rest) // batch
+        max_steps=epochs * len(rest) // batch, batch=batch, rate=rate, weight_decay=5e-2, round_steps=len(rest) // batch
     )
     with progress_bars() as progress:
         fit(
             model,
-            lambda index, noise: functional.cross_entropy(model(augment(rest[index], noise)), y[SELECTION:][index]),
+            lambda index, noise: functional.cross_entropy(model(change(rest[index], noise)), y[SELECTION:][index]),
             lambda: functional.cross_entropy(model(chosen), y[:SELECTION]).item(),
             samples=len(rest),
             settings=settings,

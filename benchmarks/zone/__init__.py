@@ -1,0 +1,1 @@
+"""The evidence that judges zone rules: networks trained here, scanned and attacked, and every rule scored on them."""
