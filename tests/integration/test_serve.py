@@ -178,6 +178,8 @@ def a_good_client(folder: Any, served: Served) -> Iterator[None]:
 
     thread = threading.Thread(target=work)
     thread.start()
+    while thread.is_alive() and not answers and not faults:
+        time.sleep(0.01)
     try:
         yield
     finally:

@@ -80,7 +80,7 @@ def test_there_is_a_curve_for_each_training_and_the_splits_are_told():
         assert text in page
     assert "layer<1>" not in page.split('id="figures"')[0]
     assert 'src="' not in page
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page
 
 
 def test_two_of_the_same_targets_are_told_apart_by_their_files():

@@ -77,12 +77,12 @@ def test_other_recipes_end_with_finite_weights(small, targets, loss, acts_on):
 def test_the_radius_loss_contracts_the_class_radius_at_its_cut(small):
     start = {name: tensor.clone() for name, tensor in small.target.model.state_dict().items()}
     shares = {}
-    for loss in ("ce", "radius-standard:2"):
+    for loss in ("ce", "radius-standard:8"):
         small.target.model.load_state_dict(start)
         acts_on = () if loss == "ce" else ("5",)
         _, monitor = run(small, loss=loss, cuts=("5",), acts_on=acts_on, epochs=4)
         shares[loss] = monitor.epochs[-1].cuts[0].within_share_standardised
-    assert shares["radius-standard:2"] < shares["ce"]
+    assert shares["radius-standard:8"] < shares["ce"]
 
 
 def test_a_training_that_diverges_says_so(small):
