@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zone.rules import Case
+from benchmarks.zone.rules import Case, position
 from goldcut.zone.post_hoc import post_hoc_zone
 
 
@@ -28,11 +28,17 @@ class Statistic:
     about: str
 
 
+SHARE = 0.6
+"""Threshold of the rule that was the default before this evidence: the standardised share, over its chance level."""
+
+SHARE_RULES = {"share": "within_share_standardised", "share_clusters": "cluster_share_standardised"}
+
 STATISTICS = (
     Statistic("within_share_standardised", 1, True, "within-class share, channels standardised, over chance"),
     Statistic("within_share", 1, True, "within-class share, over chance"),
     Statistic("cluster_share_standardised", 1, False, "the same standardised share, labels from k-means"),
     Statistic("share_over_images", 1, True, "within-class share, standardised, over that of the images themselves"),
+    Statistic("image_dependence", 1, False, "distance correlation of images and Z, as in every scan"),
     Statistic("radius_sq", 1, True, "R_c^2"),
     Statistic("radius_sq_paper", 1, False, "R_c^2 of one batch by predicted labels (the paper's)"),
     Statistic("radius_sq_per_element", 1, True, "R_c^2 / D"),
@@ -148,12 +154,15 @@ class Evidence:
 
         A post hoc zone that begins at a cut without a decoder is not decided either: the closed form alone is weak.
         """
+        if rule in SHARE_RULES:
+            curve = self.statistic(SHARE_RULES[rule])
+            return None if curve is None else position(curve, SHARE)
         zone = self.content["zones"][rule]
         if zone is None or not zone["decided"]:
             return None
-        position = len(self.names) - 1 if zone["first"] is None else self.names.index(zone["first"])
-        weak = rule.startswith("post_hoc") and zone["first"] is not None and not self._decoded(position)
-        return None if weak else position
+        place = len(self.names) - 1 if zone["first"] is None else self.names.index(zone["first"])
+        weak = rule.startswith("post_hoc") and zone["first"] is not None and not self._decoded(place)
+        return None if weak else place
 
     def _decoded(self, position: int) -> bool:
         return any(one["attack"].startswith("decoder") for one in self.cuts[position]["attacks"])

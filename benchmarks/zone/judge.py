@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.zone.evidence import STATISTICS, Evidence, Statistic, read_evidence
 from benchmarks.zone.rules import Case, Verdict, bootstrap, judge_fixed, leave_one_out, misses, spearman
 
-RULES = ("paper", "default", "default_clusters")
+RULES = ("paper", "default", "share", "share_clusters")
+NOTES = {"default": "threshold chosen with these targets known; image_dependence is the fair row"}
 ANSWERS = ("post_hoc_half", "post_hoc_quarter")
 ATTACKS = ("ridge", "decoder-XS", "decoder-S")
 
@@ -144,7 +145,8 @@ def verdict_row(
         if not one.hit
     ]
     other = f"{sum(one.hit for one in by_misses)} of {len(by_misses)}" if by_misses else ""
-    return (name, f"{hits} of {len(verdicts)}", f"{away:.2f}", other, span, "; ".join(missed) or "none")
+    early = sum(not one.hit and one.said < one.answer for one in verdicts)
+    return (name, f"{hits} of {len(verdicts)}", str(early), f"{away:.2f}", other, span, "; ".join(missed) or "none")
 
 
 def word(names: Sequence[str], position: int) -> str:
@@ -173,7 +175,8 @@ def verdicts_table(targets: Sequence[Evidence], answer: str) -> str:
     """Hit rates of all rules against one post hoc zone, the best first."""
     names = {one.target: one.names for one in targets}
     rows: list[tuple[str, Sequence[Verdict], Sequence[Verdict]]] = [
-        (f"**{rule}** (nothing fitted)", verdicts, ()) for rule, verdicts in fixed_rules(targets, answer)
+        (f"**{rule}** ({NOTES.get(rule, 'nothing fitted')})", verdicts, ())
+        for rule, verdicts in fixed_rules(targets, answer)
     ]
     for statistic in STATISTICS:
         cases = cases_of(targets, statistic, answer)
@@ -181,7 +184,7 @@ def verdicts_table(targets: Sequence[Evidence], answer: str) -> str:
             rows.append((statistic.name, leave_one_out(cases), leave_one_out(cases, misses)))
     ranked = sorted(rows, key=lambda row: (-sum(v.hit for v in row[1]), sum(abs(v.said - v.answer) for v in row[1])))
     return table(
-        ("rule", "hits", "mean distance in cuts", "hits when fitted by misses", "thresholds", "misses"),
+        ("rule", "hits", "too early", "mean distance in cuts", "hits when fitted by misses", "thresholds", "misses"),
         (verdict_row(*row, names) for row in ranked),
     )
 
@@ -190,9 +193,8 @@ def agreement(targets: Sequence[Evidence]) -> str:
     """Where each rule and the attacks see the zone, and what is recovered around it."""
 
     def cell(one: Evidence, rule: str) -> str:
-        if one.content["zones"][rule] is None:
-            return "not measured"
-        return where(one, one.zone(rule))
+        found = one.zone(rule)
+        return "not measured" if found is None and rule in RULES else where(one, found)
 
     return table(
         ("target", "accuracy", *RULES, *ANSWERS, "half, without decoder-S", "recovered around the half zone"),
@@ -288,7 +290,8 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
             "Rule: the zone starts at the first cut from which on the statistic stays at or below a threshold; the"
             " threshold is fitted on the other targets (smallest summed distance in cuts; beside it what the smallest"
             " number of misses would have given). A hit is at most one"
-            ' block-level cut off; "no zone" is a hit only where attacks find none. A rule that does not beat "last'
+            ' block-level cut off; "too early" counts the misses that promise a zone where attacks still get more;'
+            '  "no zone" is a hit only where attacks find none. A rule that does not beat "last'
             ' cut" and the rules that do not look at Z is no evidence. Attacks find no zone on'
             f" {sum(one.zone(answer) == len(one.names) - 1 for one in targets)} of"
             f' {sum(one.zone(answer) is not None for one in targets)} decided targets: as often "no zone" alone is'

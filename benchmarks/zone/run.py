@@ -46,6 +46,7 @@ STATISTICS = (
     "within_share",
     "within_share_standardised",
     "effective_rank",
+    "image_dependence",
     "entropy_global_paper",
     "entropy_class_paper",
 )
@@ -170,7 +171,6 @@ def summarise(name: str, folder: Path) -> dict[str, Any]:
         "zones": {
             "paper": plain(truth.zone_paper),
             "default": plain(truth.zone),
-            "default_clusters": None if clusters is None else plain(clusters.zone),
             "post_hoc_half": plain(attacked.zone_post_hoc),
             "post_hoc_quarter": plain(attacked.zone_post_hoc_quarter),
         },
