@@ -11,8 +11,9 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, GoldcutError
 from goldcut.progress import Progress, silent
+from goldcut.sources.factory import is_file_spec
 from goldcut.sources.images import Pack, load_images
-from goldcut.sources.models import Target
+from goldcut.sources.models import Target, load_model
 from goldcut.study.scan import open_sources
 from goldcut.sweeps.reading import Grid, read_grid
 from goldcut.sweeps.trials import ModelSource, Trial, expand, matches, named_files
@@ -54,17 +55,19 @@ def open_trial(trial: Trial) -> tuple[Target, Pack]:
     Raises:
         GoldcutError: One of them cannot be used.
     """
-    source = trial.model
-    return open_sources(
-        source.spec,
-        trial.data,
-        input_shape=source.input,
-        checkpoint=Path(source.checkpoint) if source.checkpoint else None,
-        weights=source.weights,
-        classes=source.classes,
-        mean=source.mean,
-        std=source.std,
-    )
+    return open_sources(trial.model.spec, trial.data, **_flags(trial.model))
+
+
+def _flags(source: ModelSource) -> dict[str, Any]:
+    """The flags of a model."""
+    return {
+        "input_shape": source.input,
+        "checkpoint": Path(source.checkpoint) if source.checkpoint else None,
+        "weights": source.weights,
+        "classes": source.classes,
+        "mean": source.mean,
+        "std": source.std,
+    }
 
 
 def _check_attacks(grid: Grid) -> None:
@@ -97,6 +100,7 @@ def _check_sources(grid: Grid, trials: Iterable[Trial], progress: Progress) -> N
             except DataError as error:
                 bad.add(trial.data)
                 grid.complain(grid.line_of("data", trial.data), str(error))
+                _look_at_model(grid, trial.model)
             except GoldcutError as error:
                 bad.add(trial.model)
                 grid.complain(grid.line_of("model", trial.model), str(error))
@@ -117,6 +121,16 @@ def _look(grid: Grid, trial: Trial) -> None:
         for name in trial.cuts.split(","):
             if name.strip() not in known:
                 grid.complain(grid.line_of("cuts", trial.cuts), f"{trial.model} has no cut {name.strip()!r} to attack")
+
+
+def _look_at_model(grid: Grid, source: ModelSource) -> None:
+    """Complain of a model that cannot be had whatever the images are; one of a file may need their size."""
+    if is_file_spec(source.spec) and source.input is None:
+        return
+    try:
+        load_model(source.spec, **_flags(source))
+    except GoldcutError as error:
+        grid.complain(grid.line_of("model", source), str(error))
 
 
 def _look_at_images(grid: Grid, data: str) -> None:

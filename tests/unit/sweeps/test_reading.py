@@ -111,7 +111,8 @@ def test_attacks_models_and_exclusions_are_refused_together(tmp_path):
     with pytest.raises(SweepError) as caught:
         read_sweep(path)
     said = str(caught.value)
-    assert "3 problems" in said  # images that are missing hide whether the model fits them
+    assert "4 problems" in said
+    assert "line 2: " in said
     assert "line 3: " in said
     assert "line 4: there is no attack 'ridges'" in said
     assert "line 6: exclude names seed 3, which the file does not ask for" in said
