@@ -117,15 +117,18 @@ def _headline(case: Case, standing: Standing) -> str:
     if standing == "open":
         return f"{cut} is a candidate, not a result: the attack cannot decide yet." if cut else "Not decided yet."
     if standing == "confirmed" and cut:
-        told = case.told_apart(cut)
-        also = f" and single out the right image of 20 in {percent(told.identification)} of the cases" if told else ""
-        return (
-            f"At {cut}, inside the zone, attacks still recover {percent(case.worst[cut].recovered)} of the pixel "
-            f"variance{also}."
-        )
+        return f"At {cut}, inside the zone, attacks still {_gained(case, cut)}."
     if standing == "refuted":
         return f"Do not rely on {cut}: the attack refutes the zone that the statistics point to."
     if standing == "missed" and case.attack:
         first = case.attack.zone_post_hoc.first
-        return f"The statistics show no zone, but the attack weakens from {first} on."
+        gained = f"; there they still {_gained(case, first)}" if first else ""
+        return f"The statistics show no zone. Attacks weaken from {first} on{gained}."
     return "No zone: no attacked cut of this model resists inversion."
+
+
+def _gained(case: Case, cut: str) -> str:
+    """What the strongest attacks get at a cut, in words."""
+    told = case.told_apart(cut)
+    also = f" and single out the right image of 20 in {percent(told.identification)} of the cases" if told else ""
+    return f"recover {percent(case.worst[cut].recovered)} of the pixel variance{also}"

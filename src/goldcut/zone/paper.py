@@ -49,15 +49,15 @@ def find_indices(curve: Sequence[float | None], names: Sequence[str]) -> tuple[t
     known = [value for value in curve if value is not None]
     if len(known) < len(curve):
         missing = ", ".join(name for name, value in zip(names, curve, strict=True) if value is None)
-        return (), (f"R_c^2 by the model's own predictions is not known at {missing}.",)
+        return (), (f"R_c² by the model's own predictions is not known at {missing}.",)
     drops = relative_drops(known)
     if not drops:
         return (), ("The rule compares neighbouring cuts and needs at least two.",)
     ranked = sorted(range(len(drops)), key=lambda step: -drops[step])
     first = ranked[0]
-    reasons = [f"The largest relative drop of R_c^2 is {drops[first]:.0%}, at {names[first + 1]}."]
+    reasons = [f"The largest relative drop of R_c² is {drops[first]:.0%}, at {names[first + 1]}."]
     if drops[first] <= 0:
-        reasons.append("R_c^2 falls nowhere; the rule points at the smallest rise all the same.")
+        reasons.append("R_c² falls nowhere; the rule points at the smallest rise all the same.")
     if len(ranked) == 1:
         return (first + 1,), tuple(reasons)
     second = ranked[1]

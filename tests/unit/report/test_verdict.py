@@ -118,6 +118,9 @@ def test_no_zone_says_what_now() -> None:
 def test_a_zone_that_only_the_attack_sees_is_a_candidate() -> None:
     verdict = reach_verdict(without_zone(samples.resnet_scan()), judged("layer4.0", "layer4.0"))
     assert (verdict.standing, verdict.tone, verdict.cut) == ("missed", "caution", "layer4.0")
+    assert verdict.headline.startswith(
+        "The statistics show no zone. Attacks weaken from layer4.0 on; there they still recover "
+    )
 
 
 def test_an_unfinished_attack_decides_nothing_and_says_what_is_missing() -> None:
