@@ -12,6 +12,7 @@ from torch.nn import functional
 from goldcut.attacks.base import Attack, Inverse, Sample, View
 from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.paper import DECONVOLUTIONS, Deconvolution
 from goldcut.attacks.suite import ATTACKS
 from goldcut.errors import AttackError
@@ -83,10 +84,18 @@ def quick(attack: Attack, steps: int = 40) -> Attack:
         return replace(attack, width=16, settings=replace(attack.settings, **few))
     if isinstance(attack, Decoder):
         return replace(attack, settings=replace(attack.settings, rate=3e-3, **few))
+    if isinstance(attack, Ensemble):
+        member = quick(attack.member, steps)
+        assert isinstance(member, Decoder)
+        return replace(attack, member=member)
     return attack
 
 
-SPARED = {attack.name for attack in DECONVOLUTIONS} - {"deconv", "deconv-dropout-net"} | {"decoder-L"}
+SPARED = {attack.name for attack in DECONVOLUTIONS} - {"deconv", "deconv-dropout-net"} | {
+    "decoder-L",
+    "ensemble-M",
+    "ensemble-L",
+}
 """Kin of attacks that are tried: they differ by a block that has tests of its own, or by their size."""
 
 LEARNED = [
@@ -200,6 +209,9 @@ def test_it_resumes_where_it_was_interrupted(attack: Attack, tmp_path: Path):
     attack = quick(attack, steps=20)
     if isinstance(attack, Decoder | Deconvolution):
         attack = replace(attack, settings=replace(attack.settings, checkpoint_seconds=0.0))
+    if isinstance(attack, Ensemble):
+        settings = replace(attack.member.settings, checkpoint_seconds=0.0)
+        attack = replace(attack, member=replace(attack.member, settings=settings))
     view, victims = see(*EDGES["vector"])
     expected = attack.train(view, seed=0)(victims.features)
 

@@ -5,6 +5,7 @@ from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.deep_prior import DeepPrior
+from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.evolution import LatentQuery
 from goldcut.attacks.latent import Latent
 from goldcut.attacks.paper import DECONVOLUTIONS
@@ -16,13 +17,14 @@ from goldcut.errors import AttackError
 from goldcut.fitting.loop import Settings
 from goldcut.records import KNOWLEDGE, Knowledge
 
+DECODERS = tuple(Decoder(size, Settings(max_steps=most)) for size, most in (("S", 8000), ("M", 5000), ("L", 5000)))
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         Ridge(),
-        Decoder("S", Settings(max_steps=8000)),
-        Decoder("M", Settings(max_steps=5000)),
-        Decoder("L", Settings(max_steps=5000)),
+        *DECODERS,
+        *(Ensemble(decoder) for decoder in DECODERS),
         Refine(),
         RegularisedLikelihood(),
         DeepPrior(),
@@ -47,7 +49,18 @@ the variance, the plain one 0.78, the weakest 0.68."""
 
 SETS: dict[str, tuple[str, ...]] = {
     "standard": STANDARD,
-    "strong": (*STANDARD, "decoder-L", "prior", "latent", "latent-query", "shadow-other", "align", *STRONGEST_OF_PAPER),
+    "strong": (
+        *STANDARD,
+        "decoder-L",
+        "ensemble-S",
+        "ensemble-M",
+        "prior",
+        "latent",
+        "latent-query",
+        "shadow-other",
+        "align",
+        *STRONGEST_OF_PAPER,
+    ),
     "paper": tuple(attack.name for attack in DECONVOLUTIONS),
 }
 """Sets by name."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.features import attack_shape
 from goldcut.attacks.layout import lay_out
 from goldcut.attacks.suite import choose_attacks
@@ -83,9 +84,11 @@ def make_plan(
         Step(f"Z of {attacker} images for the attacks", forward * attacker),
     ]
     for one in suite:
-        if isinstance(one, Decoder):
-            most = sum(_most_seconds(one, graph, cut, target.input_shape, device) for cut in cuts) / workers
-            steps.append(Step(f"{one.name} at {len(cuts)} cuts, until flat or {one.settings.max_steps} steps", most))
+        decoder, times = (one.member, one.count) if isinstance(one, Ensemble) else (one, 1)
+        if isinstance(decoder, Decoder):
+            most = times * sum(_most_seconds(decoder, graph, cut, target.input_shape, device) for cut in cuts) / workers
+            what = f"{one.name} at {len(cuts)} cuts, until flat or {times * decoder.settings.max_steps} steps"
+            steps.append(Step(what, most))
         else:
             steps.append(Step(f"{one.name} at {len(cuts)} cuts: not estimated", 0.0))
     return Plan(tuple(steps))
