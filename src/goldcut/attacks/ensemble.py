@@ -1,7 +1,7 @@
 """Several trainings of one attack from different seeds, and the mean of what they make.
 
 Each training errs in ways of its own, and the mean of several has less of that error (Krogh, Vedelsby: Neural Network
-Ensembles, Cross Validation, and Active Learning, 1995, equation 6). How far the seeds lie apart is kept with the result.
+Ensembles, Cross Validation, and Active Learning, 1995, equation 6). How far the seeds lie apart is in the settings.
 """
 
 from collections.abc import Callable
