@@ -133,10 +133,17 @@ def test_compare_shows_both_runs(goldcut, audited, runs):
 
 
 def test_a_dry_run_writes_nothing(goldcut, runs):
-    answer = goldcut("audit", MODEL, DATA, "--out", str(runs / "dry"), "--dry-run")
+    dry = ("audit", MODEL, DATA, "--out", str(runs / "dry"), "--dry-run")
+    answer = goldcut(*dry)
     assert answer.code == 0
     assert "at most" in answer.out
     assert not (runs / "dry").exists()
+    few = goldcut(*dry, "--cuts", "1", "--attacks", "rmle,decoder-S")
+    assert "?  rmle at 1 cut" in few.out
+    assert "without rmle" in few.out
+    lost = goldcut(*dry, "--cuts", "nowhere")
+    assert lost.code == 1
+    assert "no cut nowhere" in lost.err
 
 
 def test_other_images_for_the_attacker(goldcut, runs):

@@ -69,6 +69,7 @@ def audit(
                 target,
                 pack,
                 level=cut_flags["level"],
+                cuts=attack_flags["cuts"],
                 attacks=attack_flags["attacks"],
                 effort=attack_flags["effort"],
                 knowledge=attack_flags["knowledge"],
@@ -76,6 +77,7 @@ def audit(
                 victims=attack_flags["victims"],
                 device=run_flags["device"],
                 seed=run_flags["seed"],
+                progress=progress,
             )
         else:
             scanned = scan(
@@ -86,8 +88,9 @@ def audit(
             page = write_report(out)
     if dry_run:
         for step in plan.steps:
-            click.echo(f"{duration(step.seconds):>10}  {step.what}")
-        click.echo(f"{duration(plan.seconds):>10}  at most, all together; nothing was written")
+            click.echo(f"{duration(step.seconds) if step.seconds is not None else '?':>10}  {step.what}")
+        besides = f", without {', '.join(plan.unknown)}" if plan.unknown else ""
+        click.echo(f"{duration(plan.seconds):>10}  at most, all together{besides}; nothing was written")
         return
     if as_json:
         click.echo(to_json({"scan": scanned, "attack": attacked}), nl=False)

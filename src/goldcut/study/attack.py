@@ -21,6 +21,7 @@ from goldcut.records import (
     AttackRecord,
     AttackResult,
     Baselines,
+    Cut,
     Knowledge,
     ScanRecord,
     SweepPoint,
@@ -161,12 +162,24 @@ def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:
             raise ModelError("the default rule finds no zone, so there is none to attack", "Use --cuts all.")
         start = names.index(scan.zone.first)
         return tuple(names[max(0, start - 1) :])
-    known = {alias: row.name for row in scan.cuts for alias in (row.name, *row.aliases)}
-    asked = [name.strip() for name in cuts.split(",")]
-    if unknown := [name for name in asked if name not in known]:
-        raise ModelError(f"the scan has no cut {', '.join(unknown)}", f"It has {', '.join(names)}; --level shows more.")
-    wanted = {known[name] for name in asked}
-    return tuple(name for name in names if name in wanted)
+    return name_cuts(scan.cuts, cuts)
+
+
+def name_cuts(cuts: Sequence[Cut], asked: str) -> tuple[str, ...]:
+    """The names behind names and aliases separated by commas, in the order of the network.
+
+    Raises:
+        ModelError: One that is not among the cuts.
+    """
+    known = {alias: cut.name for cut in cuts for alias in (cut.name, *cut.aliases)}
+    wanted = [name.strip() for name in asked.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise ModelError(
+            f"the scan has no cut {', '.join(unknown)}",
+            f"It has {', '.join(cut.name for cut in cuts)}; --level shows more.",
+        )
+    found = {known[name] for name in wanted}
+    return tuple(cut.name for cut in cuts if cut.name in found)
 
 
 def divide_parts(target: Target, pack: Pack, aux: str | None, victims: int, seed: int) -> Parts:

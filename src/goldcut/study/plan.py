@@ -17,10 +17,11 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.taps import read_cuts
 from goldcut.networks.decoders import SIZES, build_decoder
+from goldcut.progress import Progress, silent
 from goldcut.records import Cut, Knowledge
 from goldcut.sources.images import Pack
 from goldcut.sources.models import Target
-from goldcut.study.attack import divide_parts
+from goldcut.study.attack import divide_parts, name_cuts
 
 SCAN_PASSES = 2.2
 """Forward passes that a scan is worth: one with statistics, and part of one or more for the rank."""
@@ -32,11 +33,13 @@ class Step:
 
     Attributes:
         what: In words.
-        seconds: Estimate of the wall clock; for trainings the most they may take.
+        seconds: Estimate of the wall clock; for trainings the most they may take; None where there is no estimate.
+        attack: Name of the attack; None for what is no attack.
     """
 
     what: str
-    seconds: float
+    seconds: float | None
+    attack: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,12 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Sum of the estimates."""
-        return sum(step.seconds for step in self.steps)
+        return sum(step.seconds or 0.0 for step in self.steps)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The attacks that the sum does not cover."""
+        return tuple(step.attack for step in self.steps if step.attack and step.seconds is None)
 
 
 def make_plan(
@@ -56,6 +64,7 @@ def make_plan(
     pack: Pack,
     *,
     level: str,
+    cuts: str = "all",
     attacks: str,
     effort: str,
     knowledge: Knowledge = "weights",
@@ -63,16 +72,19 @@ def make_plan(
     victims: int,
     device: str,
     seed: int,
+    progress: Progress = silent,
 ) -> Plan:
     """Say what an audit would do; runs the model on one batch and each decoder for two steps.
 
-    Every cut of the level is counted, since the zone is not known before the scan.
+    With "zone" every cut of the level is counted, since the zone is not known before the scan.
 
     Raises:
         GoldcutError: What the audit itself would refuse at once.
     """
     graph = find_cuts(target.model.to(device), target.input_shape)
-    cuts = graph.at_level(level)
+    scanned = graph.at_level(level)
+    named = None if cuts in ("all", "zone") else name_cuts(scanned, cuts)
+    attacked = [cut for cut in scanned if named is None or cut.name in named]
     suite = choose_attacks(attacks, effort, knowledge)
     parts = divide_parts(target, pack, aux, victims, seed)
     batch = pack.scanned.batch(np.arange(min(64, len(pack.scanned)))).to(device)
@@ -80,17 +92,21 @@ def make_plan(
     attacker = len(parts.training) + len(parts.selection) + len(parts.victims)
     workers = torch.get_num_threads() if device == "cpu" else 1
     steps = [
-        Step(f"scan {len(pack.scanned)} images at {len(cuts)} cuts", SCAN_PASSES * forward * len(pack.scanned)),
+        Step(f"scan {len(pack.scanned)} images at {len(scanned)} cuts", SCAN_PASSES * forward * len(pack.scanned)),
         Step(f"Z of {attacker} images for the attacks", forward * attacker),
     ]
     for one in suite:
         decoder, times = (one.member, one.count) if isinstance(one, Ensemble) else (one, 1)
-        if isinstance(decoder, Decoder):
-            most = times * sum(_most_seconds(decoder, graph, cut, target.input_shape, device) for cut in cuts) / workers
-            what = f"{one.name} at {len(cuts)} cuts, until flat or {times * decoder.settings.max_steps} steps"
-            steps.append(Step(what, most))
-        else:
-            steps.append(Step(f"{one.name} at {len(cuts)} cuts: not estimated", 0.0))
+        what = f"{one.name} at {len(attacked)} {'cut' if len(attacked) == 1 else 'cuts'}"
+        if not isinstance(decoder, Decoder):
+            steps.append(Step(what, None, one.name))
+            continue
+        most = 0.0
+        for turn, cut in enumerate(attacked, 1):
+            most += times * _most_seconds(decoder, graph, cut, target.input_shape, device) / workers
+            progress(f"timing {one.name}", turn, len(attacked))
+        what += f", until flat or {times * decoder.settings.max_steps:,} steps"
+        steps.append(Step(what, most, one.name))
     return Plan(tuple(steps))
 
 

@@ -89,5 +89,4 @@ def _measure(trial: Trial, device: str) -> tuple[float, bool, tuple[str, ...]]:
         device=device,
         seed=trial.seed,
     )
-    unknown = tuple(step.what.split(" at ")[0] for step in plan.steps if "not estimated" in step.what)
-    return plan.seconds, False, unknown
+    return plan.seconds, False, plan.unknown
