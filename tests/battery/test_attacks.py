@@ -14,6 +14,7 @@ from goldcut.attacks.baselines import class_mean_images, nearest_images
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.paper import DECONVOLUTIONS, Deconvolution
+from goldcut.attacks.stack import Stack
 from goldcut.attacks.suite import ATTACKS
 from goldcut.errors import AttackError
 from goldcut.records import Kind
@@ -88,6 +89,8 @@ def quick(attack: Attack, steps: int = 40) -> Attack:
         member = quick(attack.member, steps)
         assert isinstance(member, Decoder)
         return replace(attack, member=member)
+    if isinstance(attack, Stack):
+        return replace(attack, members=tuple(quick(one, steps) for one in attack.members))
     return attack
 
 

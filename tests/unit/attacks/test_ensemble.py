@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldcut.attacks.base import Inverse, Sample, View
@@ -12,6 +12,7 @@ from goldcut.attacks.ensemble import Ensemble, mean_of
 from goldcut.progress import Progress, silent
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), count=st.integers(2, 5))
 def test_the_mean_errs_less_than_the_members_by_how_far_they_lie_apart(seed: int, count: int):
     # Krogh, Vedelsby 1995, equation 6: error of the mean = mean error - mean squared distance to the mean.

@@ -7,12 +7,12 @@ from goldcut.errors import AttackError
 
 
 def test_sets_names_and_efforts():
-    standard = ["ridge", "decoder-S", "decoder-M", "refine", "rmle", "shadow", "attributes"]
+    standard = ["ridge", "decoder-S", "decoder-M", "stack", "refine", "rmle", "shadow", "attributes"]
     assert [one.name for one in choose_attacks("standard")] == standard
     assert [one.name for one in choose_attacks("decoder-M, ridge,standard")] == [
-        standard[i] for i in (2, 0, 1, 3, 4, 5, 6)
+        standard[i] for i in (2, 0, 1, 3, 4, 5, 6, 7)
     ]
-    assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S"]
+    assert [one.name for one in choose_attacks("standard", "small")] == ["ridge", "decoder-S", "stack"]
     assert [one.name for one in choose_attacks("decoder-M", "small")] == ["decoder-M"]
     assert [one.name for one in choose_attacks("paper", "small")] == ["deconv"]
     assert {"ridge", "decoder-M", "decoder-L", "prior", "latent", "latent-query"} <= {
