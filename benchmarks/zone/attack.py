@@ -12,6 +12,7 @@ from pathlib import Path
 
 from goldcut.attacks import Attack, Decoder
 from goldcut.attacks.ridge import Ridge
+from goldcut.attacks.stack import Stack
 from goldcut.fitting.loop import Settings
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackRecord, ScanRecord
@@ -116,6 +117,26 @@ def attack_harder(target: Target, pack: Pack, scan: ScanRecord, folder: Path, pr
     zone = bench.attack([0], [Ridge()]).zone_post_hoc
     start = len(bench.names) - 1 if zone.first is None else bench.names.index(zone.first)
     bench.decode([index for index in (start - 1, start) if index > 0], STRONGER)
+
+
+def attack_together(target: Target, pack: Pack, scan: ScanRecord, folder: Path, progress: Progress = silent) -> None:
+    """Weigh the closed form and the decoders together wherever a decoder was trained.
+
+    Args:
+        target: The network.
+        pack: All its images.
+        scan: Its scan with true labels.
+        folder: Run folder of that scan, attacked already.
+        progress: Told what is done.
+    """
+    bench = Bench(target, few_images(pack), folder, tuple(row.name for row in scan.cuts), progress)
+    done = {(one.cut, one.attack) for one in bench.attack([0], [Ridge()]).results}
+    for decoders in ((DECODER,), (DECODER, STRONGER)):
+        wanted = {decoder.name for decoder in decoders}
+        trained = {name: {attack for cut, attack in done if cut == name} for name in bench.names}
+        cuts = [k for k, name in enumerate(bench.names) if trained[name] & {"decoder-XS", "decoder-S"} == wanted]
+        if cuts:
+            bench.attack(cuts, [Ridge(), *decoders, Stack((Ridge(), *decoders))])
 
 
 def is_above(bench: Bench, index: int, *, level: float, safe: float) -> bool:

@@ -18,7 +18,7 @@ from benchmarks.zone.rules import Case, Verdict, bootstrap, judge_fixed, leave_o
 RULES = ("paper", "default", "share", "share_clusters")
 NOTES = {"default": "threshold chosen with these targets known; image_dependence is the fair row"}
 ANSWERS = ("post_hoc_half", "post_hoc_quarter")
-ATTACKS = ("ridge", "decoder-XS", "decoder-S")
+ATTACKS = ("ridge", "decoder-XS", "decoder-S", "stack")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -197,7 +197,7 @@ def agreement(targets: Sequence[Evidence]) -> str:
         return "not measured" if found is None and rule in RULES else where(one, found)
 
     return table(
-        ("target", "accuracy", *RULES, *ANSWERS, "half, without decoder-S", "recovered around the half zone"),
+        ("target", "accuracy", *RULES, *ANSWERS, "half, ridge and XS alone", "recovered around the half zone"),
         (
             (
                 one.target,
@@ -268,7 +268,8 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         "Written by `python -m benchmarks.zone.judge docs/results/zone` from the JSON beside it; the JSON by"
         " `python -m benchmarks.zone DATA_DIR --out DIR`. The attacker has 4,000 images that the target was"
         " trained on; victims are 1,000 others. Ridge regression was run at every third cut or more, the small decoder"
-        " XS at the last and at those that bisection needs, the decoder S, where it stands, at the two that decide."
+        " XS at the last and at those that bisection needs, the decoder S, where it stands, at the two that decide;"
+        " stack weighs these together."
         " `recovered` is that of the strongest and a lower bound. The first four targets (ResNet-20, VGG16 and ViT on"
         " CIFAR-10, the CNN on MNIST) were attacked with a decoder XS scored every 100 steps, at most 6,000, the others"
         " with one scored every 50, at most 3,000: `round_steps` in the JSON. The candidates share_over_images,"

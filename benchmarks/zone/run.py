@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target
+from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target, attack_together
 from benchmarks.zone.candidates import (
     candidate_figures,
     distance_correlation,
@@ -74,6 +74,8 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
         attack_target(target, pack, truth, folder / "truth")
     if "harder" in steps:
         attack_harder(target, pack, truth, folder / "truth")
+    if "together" in steps:
+        attack_together(target, pack, truth, folder / "truth")
     if "candidates" in steps:
         find_candidates(target, pack, truth, folder / "candidates.json")
         (folder / "images.json").write_text(json.dumps(describe_images(pack)))
@@ -192,7 +194,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--targets", nargs="+", choices=(*TARGETS, *CONTROLS), default=TARGETS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    steps = ("attack", "candidates", "clusters", "harder")
+    steps = ("attack", "harder", "together", "candidates", "clusters")
     parser.add_argument("--steps", nargs="*", choices=steps, default=steps)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
