@@ -5,6 +5,7 @@ Exit codes: 0 good, 1 bad input or a failed run, 2 usage, 3 a gate that did not 
 """
 
 import sys
+from importlib.util import find_spec
 
 import click
 
@@ -75,6 +76,11 @@ def main() -> None:
         sys.exit(commands.main(standalone_mode=False))
     except GoldcutError as error:
         _say(f"error: {error}")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if find_spec("torch") is not None:
+            raise
+        _say(f"error: {error.name} is not installed, and this command needs it. Install goldcut, not goldcut-edge.")
         sys.exit(1)
     except click.ClickException as error:
         error.show()

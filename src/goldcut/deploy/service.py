@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import numpy as np
 from jaxtyping import Float
 
+from goldcut import __version__
 from goldcut.deploy.access import Access
 from goldcut.deploy.batcher import Batcher, Computed
 from goldcut.deploy.checks import OUTPUT, Question, check_question
@@ -105,7 +105,7 @@ class Service:
 
     def server(self) -> dict[str, object]:
         """Metadata of the server."""
-        return {"name": "goldcut", "version": version("goldcut"), "extensions": ["binary_tensor_data"]}
+        return {"name": "goldcut", "version": __version__, "extensions": ["binary_tensor_data"]}
 
     def model(self) -> dict[str, object]:
         """Metadata of the model; -1 stands for any number of rows up to the largest."""

@@ -6,7 +6,9 @@ from benchmarks.faults import Call, back_after, kept, only_right
 
 def steady(first: float, last: float, step: float = 0.01) -> list[Call]:
     """Right answers at a steady rate."""
-    return [Call(first + turn * step, first + (turn + 1) * step, "right") for turn in range(round((last - first) / step))]
+    return [
+        Call(first + turn * step, first + (turn + 1) * step, "right") for turn in range(round((last - first) / step))
+    ]
 
 
 def test_the_throughput_is_back_where_the_pause_ends():
