@@ -5,7 +5,6 @@ Exit codes: 0 good, 1 bad input or a failed run, 2 usage, 3 a gate that did not 
 """
 
 import sys
-from importlib.util import find_spec
 
 import click
 
@@ -78,7 +77,7 @@ def main() -> None:
         _say(f"error: {error}")
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if find_spec("torch") is not None:
+        if not error.name or error.name.startswith("goldcut"):
             raise
         _say(f"error: {error.name} is not installed, and this command needs it. Install goldcut, not goldcut-edge.")
         sys.exit(1)

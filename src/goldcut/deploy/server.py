@@ -19,7 +19,7 @@ DRAIN_SECONDS = 30.0
 IDLE_SECONDS = 75.0
 SWEEP_SECONDS = 1.0
 CONNECTION_SECONDS = 60.0
-"""One of several workers asks a client to connect anew after this time, so that a replaced worker gets its share."""
+"""After this time a client is asked to connect anew, so that a worker or a replica that is new gets its share."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,10 @@ async def _grpc(service: Service, place: Place) -> Any:
     options = [
         ("grpc.max_receive_message_length", service.most_bytes),
         ("grpc.so_reuseport", int(place.shared)),
+        ("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1e3)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ]
-    if place.shared:
-        options.append(("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1e3)))
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((Rpc(service).handlers(),))
     address = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
