@@ -103,7 +103,8 @@ class Edge(nn.Module):
         z: Tensor = self.images_to_z(images)
         if self.defense is None:
             return z
-        return self.defense(z) if random is None else self.defense(z, random)
+        sent: Tensor = self.defense(z) if random is None else self.defense(z, random)
+        return sent
 
     def draw(self, rows: int, seed: int) -> tuple[Tensor, ...]:
         """Random numbers for a comparison, the same ones for the same seed; none where nothing is drawn."""
