@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo check test test-slow docs bench fuzz fix clean
+.PHONY: demo check test test-slow docs bench fuzz faults fix clean
 
 .venv/.demo: pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -38,6 +38,10 @@ bench: .venv/.dev          ## speed and memory, as ratios in one run; write on a
 
 fuzz: .venv/.dev           ## random damage to requests, for a minute
 	$(BIN)/python -m benchmarks.fuzz
+
+faults: .venv/.dev         ## a served half under load: workers killed and stopped, cancels, ten minutes of soak
+	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.faults
 
 fix: .venv/.dev            ## repair style
 	$(BIN)/ruff check --fix .

@@ -192,6 +192,41 @@ class TestTheTenCommands:
         assert "passed attack" in answer.out
 
 
+def test_a_defended_audit_and_a_defended_export_belong_together(goldcut, home, tmp_path):
+    """Audit and edge behind the same noise; the device draws it anew, and the attack on the export meets it too."""
+    sources = (f"{home / 'model.py'}:build", f"npz:{home / 'images.npz'}")
+    run, out = tmp_path / "run", tmp_path / "out"
+    flags = ("--attacks", "ridge", "--victims", "100")
+    assert goldcut("audit", *sources, "--out", str(run), "--defense", "noise:1", "--cuts", "1", *flags).code == 0
+    export_flags = (sources[0], "--cut", "1", "--data", sources[1], "--audit", str(run))
+    answer = goldcut("export", *export_flags, "--out", str(out), "--defense", "noise:1.0")
+    assert answer.code == 0, answer.err
+    assert "Defence noise:1 in the edge half, drawn anew for each call." in answer.out
+    answer = goldcut("verify", str(out), "--audit", str(run))
+    assert answer.code == 0, answer.out
+    assert "passed defence" in answer.out
+    answer = goldcut("attack", str(out), "--data", sources[1], *flags, "--json")
+    assert answer.code == 0, answer.err
+    record = json.loads(answer.out)
+    assert record["view"]["stochastic"]
+    audited = json.loads((run / "attack.json").read_bytes())["results"][0]
+    assert abs(record["worst"]["recovered"] - audited["recovered"]) < 0.05
+
+    image = np.random.default_rng(0).random((1, 1, 16, 16), np.float32)
+    with serving(out, tmp_path / "log") as served:
+        answers = []
+        for _ in range(2):
+            with EdgeClient(out, f"grpc://{served.grpc}") as client:
+                answers += [client.infer(image).logits, client.infer(image).logits]
+    assert len({one.tobytes() for one in answers}) == 4
+
+    other = tmp_path / "other"
+    assert goldcut("export", *export_flags, "--out", str(other)).code == 0
+    answer = goldcut("verify", str(other))
+    assert answer.code == 1
+    assert "with the defence noise:1, this edge applies none" in answer.out
+
+
 def test_nothing_is_left_when_an_export_fails(home, tmp_path, monkeypatch):
     target = load_model(f"{home / 'model.py'}:build", input_shape=(1, 16, 16))
     for cut, words in (("nowhere", "no cut"), ("output", "leaves nothing")):

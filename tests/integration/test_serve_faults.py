@@ -16,7 +16,9 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 import trustme
+from benchmarks.faults import main as faults
 from benchmarks.serving import serving
+from click.testing import CliRunner
 
 import exports
 from goldcut.deploy.attempts import Tls
@@ -227,6 +229,16 @@ def test_a_killed_worker_is_replaced_and_the_clients_notice_nothing(folder, tmp_
             assert np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5)
         assert served.stop() == 0
         assert served.log().count('"event": "stopped"') == 2
+
+
+@pytest.mark.slow
+def test_the_promises_under_load_are_kept(folder):
+    """benchmarks.faults on the tiny export: all that it promises but the seconds."""
+    ran = CliRunner().invoke(faults, ["--folder", str(folder), "--clients", "8", "--seconds", "3", "--soak", "5"])
+    lines = [json.loads(line) for line in ran.output.splitlines()]
+    assert len(lines) == 6
+    for line in lines:
+        assert set(line["broken"]) <= {"throughput back in 2 s"}, line
 
 
 def test_a_link_is_measured_through_its_emulation(folder, tmp_path):

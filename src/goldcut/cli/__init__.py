@@ -76,6 +76,11 @@ def main() -> None:
     except GoldcutError as error:
         _say(f"error: {error}")
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("goldcut"):
+            raise
+        _say(f"error: {error.name} is not installed, and this command needs it. Install goldcut, not goldcut-edge.")
+        sys.exit(1)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

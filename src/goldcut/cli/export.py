@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Flags, json_option, model_options, progress_bars
+from goldcut.cli.options import Flags, defense_option, json_option, model_options, progress_bars
 
 folder = click.Path(path_type=Path, file_okay=False)
 
@@ -23,6 +23,7 @@ folder = click.Path(path_type=Path, file_okay=False)
     help="How an element of Z is written on the wire.",
 )
 @click.option("--zstd", is_flag=True, help="Compress each Z.")
+@defense_option
 @click.option("--audit", type=folder, metavar="RUN", help="Audit of this model: the manifest carries a certificate.")
 @click.option("--format", "formats", default="onnx", show_default=True, help="onnx, or onnx,pt2.")
 @click.option("--name", help="Name of the model on the network; default: from MODEL.")
@@ -35,6 +36,7 @@ def export(
     data: str | None,
     codec: str,
     zstd: bool,
+    defense: str | None,
     audit: Path | None,
     formats: str,
     name: str | None,
@@ -59,6 +61,7 @@ def export(
             pack=pack,
             codec=codec,  # type: ignore[arg-type]
             zstd=zstd,
+            defense=defense,
             audit=audit,
             formats=[one.strip() for one in formats.split(",")],
             name=name,

@@ -157,6 +157,7 @@ def parse_url(url: str, tls: Tls) -> tuple[str, Callable[[Any], Any]]:
         ("grpc.min_reconnect_backoff_ms", 2000),  # also the patience of one attempt to connect
         ("grpc.max_reconnect_backoff_ms", 2000),
         ("grpc.enable_retries", 0),
+        ("grpc.use_local_subchannel_pool", 1),  # a connection of its own, however many clients a process has
     ]
     if place[0] == "grpc":
         return parts.netloc, lambda kind: kind.insecure_channel(parts.netloc, options=options)

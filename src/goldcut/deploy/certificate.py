@@ -10,6 +10,7 @@ from goldcut.records import (
     AttackRecord,
     Certificate,
     CodecRecord,
+    DefenseRecord,
     EdgeAttackRecord,
     ModelRecord,
     ScanRecord,
@@ -19,7 +20,12 @@ from goldcut.records import (
 
 
 def certify(
-    run: Path, cut: str, model: ModelRecord, edge_sha256: str, codec: CodecRecord, defense: str = "none"
+    run: Path,
+    cut: str,
+    model: ModelRecord,
+    edge_sha256: str,
+    codec: CodecRecord,
+    defense: DefenseRecord | None = None,
 ) -> Certificate:
     """What the audit in a run folder says of a cut.
 
@@ -44,7 +50,8 @@ def certify(
     differences = [
         *_other_model(scan.model, model),
         *_not_attacked(attack, cut, scan_sha256),
-        *_other_message(codec, defense),
+        *_other_codec(codec),
+        *_other_defense(scan, defense),
     ]
     return Certificate(
         run=str(run),
@@ -96,14 +103,24 @@ def _not_attacked(attack: AttackRecord | None, cut: str, scan_sha256: str) -> li
     return found
 
 
-def _other_message(codec: CodecRecord, defense: str) -> list[str]:
-    """An audit attacks Z as the model computes it; every other message shows an attacker something else."""
-    found = []
-    if codec.name != "fp32":
-        found.append(f"the audit attacked Z in fp32, this edge sends {codec.name}")
-    if defense != "none":
-        found.append(f"the audit attacked Z without a defence, this edge applies {defense}")
-    return found
+def _other_codec(codec: CodecRecord) -> list[str]:
+    """An audit attacks Z as the model computes it; every other number format shows an attacker something else."""
+    return [] if codec.name == "fp32" else [f"the audit attacked Z in fp32, this edge sends {codec.name}"]
+
+
+def _other_defense(scan: ScanRecord, defense: DefenseRecord | None) -> list[str]:
+    audited, applied = scan.defense or "none", "none" if defense is None else defense.spec
+    if _strength(audited) != _strength(applied):
+        return [f"the audit attacked Z with the defence {audited}, this edge applies {applied}"]
+    if defense is not None and defense.scale_sha256 != scan.data.sha256:
+        return [f"the audit set the scale of {audited} by other images than this export"]
+    return []
+
+
+def _strength(spec: str) -> tuple[str, float]:
+    """Name and number of a defence, however the number is written."""
+    name, _, number = spec.partition(":")
+    return name, float(number or 0)
 
 
 def attack_of(export: Export) -> EdgeAttackRecord | None:

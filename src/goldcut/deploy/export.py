@@ -20,8 +20,9 @@ from goldcut import records
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.split import Split, split_at
 from goldcut.deploy.certificate import certify
+from goldcut.deploy.defended import Edge, defend
 from goldcut.deploy.equality import Reference, compare, refuse_unequal
-from goldcut.deploy.halves import load_onnx, to_onnx, to_program, to_pt2
+from goldcut.deploy.halves import load_onnx, to_onnx, to_program, to_pt2, with_plain_strides
 from goldcut.deploy.manifest import (
     CLOUD,
     EDGE,
@@ -55,6 +56,7 @@ def export(
     pack: Pack | None = None,
     codec: Number = "fp32",
     zstd: bool = False,
+    defense: str | None = None,
     audit: Path | None = None,
     formats: Sequence[str] = ("onnx",),
     name: str | None = None,
@@ -72,6 +74,7 @@ def export(
             classes; synthetic ones when None.
         codec: How an element of Z is written on the wire.
         zstd: Whether each Z is compressed.
+        defense: What else is done to Z on the device, such as "noise:0.3"; needs `pack`, whose images set its scale.
         audit: Folder of an audit for the certificate.
         formats: "onnx", and "pt2" for files of torch.export beside it.
         name: Of the model on the network; made from its spec when None.
@@ -93,13 +96,15 @@ def export(
         graph = find_cuts(target.model.cpu(), target.input_shape)
         split = split_at(graph, _chosen(cut, audit))
         record = CodecRecord(name=codec, zstd=zstd, scales="one a sample, on the wire" if codec == "int8" else "none")
-        made = _write_halves(folder, split, target, formats, progress)
-        references = References(graph, split, pack, progress)
-        found = compare(made.edge, made.cloud, open_codec(record, split.cut.shape), references)
+        edge = defend(graph, split, pack, defense)
+        jumps = edge.record is not None and edge.record.jumps
+        made = _write_halves(folder, edge, split, target, formats, progress)
+        references = References(graph, edge, split, pack, progress)
+        found = compare(made.edge, made.cloud, open_codec(record, split.cut.shape), references, jumps=jumps)
         labels = references.labels if len(references.classes) == graph.output_shape[0] else None
         equality = found.record(references.source, labels)
-        refuse_unequal(equality)
-        _write_reference(folder, graph, split)
+        refuse_unequal(equality, jumps=jumps)
+        _write_reference(folder, graph, edge, split)
         files = {path.name: digest(path.read_bytes()) for path in sorted(folder.iterdir())}
         record = replace(record, low=found.low, high=found.high, payload_bytes=int(np.median(found.payload)))
         manifest = Manifest(
@@ -115,7 +120,10 @@ def export(
             classes=references.classes if labels is not None else _numbered(graph),
             files=files,
             equality=equality,
-            certificate=None if audit is None else certify(audit, split.cut.name, target.record, files[EDGE], record),
+            certificate=None
+            if audit is None
+            else certify(audit, split.cut.name, target.record, files[EDGE], record, edge.record),
+            defense=edge.record,
             versions=_versions(),
         )
         (folder / MANIFEST).write_bytes(records.to_json(manifest))
@@ -169,8 +177,8 @@ class References:
         labels: Of the images; None for synthetic ones.
     """
 
-    def __init__(self, graph: CutGraph, split: Split, pack: Pack | None, progress: Progress) -> None:
-        self._graph, self._split, self._progress = graph, split, progress
+    def __init__(self, graph: CutGraph, edge: Edge, split: Split, pack: Pack | None, progress: Progress) -> None:
+        self._graph, self._edge, self._split, self._progress = graph, edge, split, progress
         self._images: Images | None = None
         self.source = "synthetic"
         self.classes: tuple[str, ...] = ()
@@ -186,7 +194,7 @@ class References:
         for start in range(0, total, BATCH):
             index = np.arange(start, min(start + BATCH, total))
             self._progress("compare with the model", start, total)
-            yield refer(self._graph, self._split, self._batch(index))
+            yield refer(self._graph, self._edge, self._split, self._batch(index), seed=start)
         self._progress("compare with the model", total, total)
 
     def _batch(self, index: np.ndarray) -> Tensor:
@@ -195,11 +203,15 @@ class References:
         return torch.from_numpy(as_floats(synthetic_images(SYNTHETIC, self._graph.input_shape)[index]))
 
 
-def refer(graph: CutGraph, split: Split, images: Tensor) -> Reference:
-    """What the model itself makes of images: its own logits, and Z of its edge half."""
+def refer(graph: CutGraph, edge: Edge, split: Split, images: Tensor, seed: int) -> Reference:
+    """What the model itself makes of images: Z as its edge half sends it, and its logits, behind the defence if any."""
     with torch.no_grad():
-        z, logits = split.edge(images), graph.module(images)
-    return Reference(images.numpy(), z.numpy(), logits.numpy())
+        random = edge.draw(len(images), seed)
+        z, logits = edge(images, *random), graph.module(images)
+        if edge.record is None:
+            return Reference(images.numpy(), z.numpy(), logits.numpy())
+        drawn = random[0].numpy() if random else None
+        return Reference(images.numpy(), z.numpy(), split.cloud(z).numpy(), drawn, logits.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,34 +232,42 @@ def _chosen(cut: str, audit: Path | None) -> str:
     return recommended
 
 
-def _write_halves(folder: Path, split: Split, target: Target, formats: Sequence[str], progress: Progress) -> _Made:
+def _write_halves(
+    folder: Path, edge: Edge, split: Split, target: Target, formats: Sequence[str], progress: Progress
+) -> _Made:
     """Both halves in every format, and opened in onnxruntime."""
-    metadata = half_metadata(split.cut.name, target.record.sha256)
+    metadata = half_metadata(split.cut.name, target.record.sha256, edge.record)
     images = torch.from_numpy(as_floats(synthetic_images(2, target.input_shape)))
+    random = edge.draw(len(images), seed=0)
     with torch.no_grad():
-        z = split.edge(images)
+        z = edge(images, *random)
         logits = split.cloud(z)
     if z.dtype != torch.float32 or logits.dtype != torch.float32:
         raise DeployError(f"Z is {z.dtype} and the logits are {logits.dtype}", "Export a float32 model.")
     opened = []
-    steps = ((EDGE, split.edge, images, ("images", "z"), z), (CLOUD, split.cloud, z, ("z", "logits"), logits))
-    for turn, (name, half, sample, names, answer) in enumerate(steps):
+    taken = ("images", "random")[: 1 + len(random)]
+    cloud = with_plain_strides(split.cloud)
+    steps = ((EDGE, edge, (images, *random), (*taken, "z"), z), (CLOUD, cloud, (z,), ("z", "logits"), logits))
+    for turn, (name, half, samples, names, answer) in enumerate(steps):
         progress("export the halves", turn, len(steps))
-        program = to_program(half, sample)
+        program = to_program(half, samples)
         content = to_onnx(program, names, metadata)
         (folder / name).write_bytes(content)
         if "pt2" in formats:
             (folder / name).with_suffix(".pt2").write_bytes(to_pt2(program))
-        opened.append(Half(content, name, (tuple(sample.shape[1:]), tuple(answer.shape[1:]))))
+        shapes = tuple(samples[0].shape[1:]), tuple(answer.shape[1:])
+        opened.append(Half(content, name, shapes, random=edge.random_shape if name == EDGE else ()))
     progress("export the halves", len(steps), len(steps))
     return _Made(*opened)
 
 
-def _write_reference(folder: Path, graph: CutGraph, split: Split) -> None:
+def _write_reference(folder: Path, graph: CutGraph, edge: Edge, split: Split) -> None:
     """Synthetic images and what the model makes of them, so that the halves can be checked without the model."""
     images = synthetic_images(REFERENCES, graph.input_shape, seed=1)
-    made = refer(graph, split, torch.from_numpy(as_floats(images)))
+    made = refer(graph, edge, split, torch.from_numpy(as_floats(images)), seed=1)
     stored = {"images": images, "z": np.ascontiguousarray(made.z), "logits": np.ascontiguousarray(made.logits)}
+    if made.random is not None:
+        stored["random"] = made.random
     (folder / REFERENCE).write_bytes(safetensors.numpy.save(stored))
 
 

@@ -30,19 +30,19 @@ def load_onnx() -> Any:
     return onnx
 
 
-def to_program(half: fx.GraphModule, sample: Tensor) -> ExportedProgram:
+def to_program(half: nn.Module, samples: tuple[Tensor, ...]) -> ExportedProgram:
     """A half as a program for any batch size; weights shared by reference.
 
     Args:
-        half: From split_at.
-        sample: (2, ...), what it takes.
+        half: From split_at, or a Defended one.
+        samples: (2, ...) each, what it takes.
 
     Raises:
         DeployError: torch.export cannot carry it over.
     """
     try:
         with torch.no_grad(), quiet():
-            return torch.export.export(_with_plain_strides(half), (sample,), dynamic_shapes=({0: Dim.DYNAMIC},))
+            return torch.export.export(half, samples, dynamic_shapes=({0: Dim.DYNAMIC},) * len(samples))
     except Exception as error:  # torch.export fails with whatever the tracer raises
         raise DeployError(f"a half cannot be exported: {_short(error)}", "Try another cut.") from error
 
@@ -55,12 +55,12 @@ def to_pt2(program: ExportedProgram) -> bytes:
     return buffer.getvalue()
 
 
-def to_onnx(program: ExportedProgram, names: tuple[str, str], metadata: dict[str, str]) -> bytes:
+def to_onnx(program: ExportedProgram, names: tuple[str, ...], metadata: dict[str, str]) -> bytes:
     """An ONNX file that holds its weights and nothing of the machine that it was made on.
 
     Args:
         program: From to_program.
-        names: Of the input and the output.
+        names: Of the inputs and, last, the output.
         metadata: Written into the file.
 
     Raises:
@@ -77,8 +77,8 @@ def to_onnx(program: ExportedProgram, names: tuple[str, str], metadata: dict[str
                 program,
                 dynamo=True,
                 external_data=False,
-                input_names=[names[0]],
-                output_names=[names[1]],
+                input_names=names[:-1],
+                output_names=names[-1:],
                 verbose=False,
             )
     except Exception as error:  # the exporter fails with whatever a pass of it raises
@@ -100,15 +100,15 @@ def _clean(proto: Any) -> None:
         owner.doc_string = ""
     for weight in proto.graph.initializer:
         del weight.metadata_props[:]
-    first = proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    first = {one.type.tensor_type.shape.dim[0].dim_param for one in proto.graph.input}
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         del value.metadata_props[:]
         for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param == first:
+            if dim.dim_param in first:
                 dim.dim_param = "batch"
 
 
-def _with_plain_strides(half: fx.GraphModule) -> nn.Module:
+def with_plain_strides(half: fx.GraphModule) -> fx.GraphModule:
     """A half in which the answer of every attention lies in memory in plain order.
 
     The exporter otherwise fails at views of it ("Cannot view a tensor with shape ... and strides").

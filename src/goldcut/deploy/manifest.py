@@ -8,7 +8,7 @@ from pathlib import Path
 from goldcut import records
 from goldcut.deploy.runtime import Half
 from goldcut.errors import DeployError, RunError
-from goldcut.records import CodecRecord, Manifest
+from goldcut.records import CodecRecord, DefenseRecord, Manifest
 from goldcut.wire.codec import Codec
 
 MANIFEST, EDGE, CLOUD, REFERENCE = "manifest.json", "edge.onnx", "cloud.onnx", "reference.safetensors"
@@ -63,7 +63,8 @@ class Export:
             DeployError: As for `read`, or its interface is not that of the manifest.
         """
         shapes = (self.manifest.preprocessing.shape, self.manifest.z_shape)
-        return self._open(EDGE, shapes, threads)
+        defense = self.manifest.defense
+        return self._open(EDGE, shapes, threads, () if defense is None else defense.random_shape)
 
     def open_cloud(self, *, threads: int = 1) -> Half:
         """The cloud half.
@@ -73,8 +74,10 @@ class Export:
         """
         return self._open(CLOUD, (self.manifest.z_shape, self.manifest.logits_shape), threads)
 
-    def _open(self, name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]], threads: int) -> Half:
-        half = Half(self.read(name), name, shapes, threads=threads)
+    def _open(
+        self, name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]], threads: int, random: tuple[int, ...] = ()
+    ) -> Half:
+        half = Half(self.read(name), name, shapes, threads=threads, random=random)
         if differing := differing_metadata(half, self.manifest):
             raise DeployError(f"{self.folder / name} {differing}", "Export again.")
         return half
@@ -122,7 +125,7 @@ def open_codec(record: CodecRecord, z_shape: tuple[int, ...]) -> Codec:
 
 def differing_metadata(half: Half, manifest: Manifest) -> str | None:
     """What a half says of itself that is not what the manifest says; None where they agree."""
-    expected = half_metadata(manifest.cut, manifest.model.sha256)
+    expected = half_metadata(manifest.cut, manifest.model.sha256, manifest.defense)
     found = half.metadata
     for key, value in expected.items():
         if found.get(key) != value:
@@ -130,9 +133,10 @@ def differing_metadata(half: Half, manifest: Manifest) -> str | None:
     return None
 
 
-def half_metadata(cut: str, model_sha256: str) -> dict[str, str]:
-    """What is written into both halves, so that a half of another cut or model is known by its file."""
-    return {"goldcut.cut": cut, "goldcut.model_sha256": model_sha256}
+def half_metadata(cut: str, model_sha256: str, defense: DefenseRecord | None = None) -> dict[str, str]:
+    """What is written into both halves, so that a half of another cut, model or defence is known by its file."""
+    spec = "none" if defense is None else defense.spec
+    return {"goldcut.cut": cut, "goldcut.model_sha256": model_sha256, "goldcut.defense": spec}
 
 
 def read_file(path: Path, cure: str = "Export again, or correct its rights.") -> bytes:

@@ -9,12 +9,10 @@ import numpy as np
 from aiohttp import web
 
 from goldcut.deploy.checks import OUTPUT, Question, check_model
+from goldcut.deploy.openapi import JSON_LENGTH, describe
 from goldcut.deploy.refusals import TERMS, Refusal
 from goldcut.deploy.service import LOG, Reply, Service
 from goldcut.wire.tensors import BYTES, DTYPES, Tensor, from_array
-
-JSON_LENGTH = "Inference-Header-Content-Length"
-"""Header of the binary extension: bytes of JSON before the tensors."""
 
 
 class Input(msgspec.Struct):
@@ -81,6 +79,9 @@ class Rest:
         if path == "/metrics":
             kind = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
             return _allowed(request, "GET") or web.Response(body=service.metrics.text(), headers=kind)
+        if path == "/v2/openapi.json":
+            described = describe(service.manifest, service.codec, service.most_rows)
+            return _allowed(request, "GET") or _answer(described)
         if path == "/v2":
             return _allowed(request, "GET") or _answer(service.server())
         return await self._model(request, path)

@@ -1,9 +1,12 @@
 """A half in onnxruntime: one thread unless told, no spinning, names and shapes checked when it is opened."""
 
+import contextlib
+import ctypes
+import os
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt32
 
 from goldcut.errors import DeployError, MissingExtra
 
@@ -29,6 +32,7 @@ class Half:
         name: What messages call it, such as "cloud.onnx".
         shapes: Of its input and its output per sample, as the manifest states them.
         threads: Of one run.
+        random: Shape per sample of a second input, which takes random numbers; empty where there is none.
 
     Raises:
         DeployError: It is no ONNX model, or has another interface than stated.
@@ -36,7 +40,13 @@ class Half:
     """
 
     def __init__(
-        self, content: bytes, name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]], *, threads: int = 1
+        self,
+        content: bytes,
+        name: str,
+        shapes: tuple[tuple[int, ...], tuple[int, ...]],
+        *,
+        threads: int = 1,
+        random: tuple[int, ...] = (),
     ) -> None:
         runtime = load_onnxruntime()
         options = runtime.SessionOptions()
@@ -50,26 +60,63 @@ class Half:
             raise DeployError(
                 f"{name} is no model that onnxruntime can run: {_short(error)}", "Export again."
             ) from error
+        self._session._model_bytes = None  # it keeps the file for providers that are not asked for here
+        _give_memory_back()
         self.input_shape, self.output_shape = shapes
+        self.random_shape = random
         sides = (self._session.get_inputs(), self._session.get_outputs())
-        for side, expected in zip(sides, shapes, strict=True):
+        stated = ([shapes[0], random] if random else [shapes[0]], [shapes[1]])
+        for side, per_sample in zip(sides, stated, strict=True):
             found = [(tuple(one.shape[1:]), one.type) for one in side]
-            if found != [(expected, "tensor(float)")]:
+            expected = [(shape, "tensor(float)") for shape in per_sample]
+            if found != expected:
                 raise DeployError(
-                    f"{name} has {_listed(found)} where the manifest says {_listed([(expected, 'tensor(float)')])}",
+                    f"{name} has {_listed(found)} where the manifest says {_listed(expected)}",
                     "It belongs to another cut: export again.",
                 )
-        self._input, self._output = sides[0][0].name, sides[1][0].name
+        self._inputs, self._output = [one.name for one in sides[0]], sides[1][0].name
 
     @property
     def metadata(self) -> dict[str, str]:
         """What the exporter wrote into the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def __call__(self, batch: Float[np.ndarray, "b ..."]) -> Float[np.ndarray, "b ..."]:
-        """The half on a batch (b, *input_shape) in float32."""
-        answer: np.ndarray[Any, Any] = self._session.run([self._output], {self._input: batch})[0]
+    def __call__(
+        self, batch: Float[np.ndarray, "b ..."], random: Float[np.ndarray, "b ..."] | None = None
+    ) -> Float[np.ndarray, "b ..."]:
+        """The half on a batch (b, *input_shape) in float32.
+
+        Args:
+            batch: What it takes.
+            random: (b, *random_shape) in (0, 1), for a check; drawn anew when None, as it must be on a device.
+        """
+        feeds = [batch]
+        if self.random_shape:
+            feeds.append(draw_uniform((len(batch), *self.random_shape)) if random is None else random)
+        answer: np.ndarray[Any, Any] = self._session.run([self._output], dict(zip(self._inputs, feeds, strict=True)))[0]
         return answer
+
+
+def draw_uniform(shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Random numbers of the operating system, which nobody can guess."""
+    return to_uniform(np.frombuffer(os.urandom(4 * int(np.prod(shape))), np.uint32).reshape(shape))
+
+
+def to_uniform(bits: UInt32[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Random bits as float32 in (0, 1), without its ends.
+
+    Example:
+        >>> to_uniform(np.array([0, 2**32 - 1], np.uint32)).tolist()
+        [5.960464477539063e-08, 0.9999999403953552]
+    """
+    numbers: np.ndarray[Any, Any] = ((bits >> 9) + np.float32(0.5)) / np.float32(2**23)
+    return numbers.astype(np.float32)
+
+
+def _give_memory_back() -> None:
+    """Return to the system what reading the file took: several times its size, and glibc would keep it."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _short(error: Exception) -> str:

@@ -18,6 +18,8 @@ from goldcut.errors import DeployError, MissingExtra
 DRAIN_SECONDS = 30.0
 IDLE_SECONDS = 75.0
 SWEEP_SECONDS = 1.0
+CONNECTION_SECONDS = 60.0
+"""After this time a client is asked to connect anew, so that a worker or a replica that is new gets its share."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ async def _grpc(service: Service, place: Place) -> Any:
     options = [
         ("grpc.max_receive_message_length", service.most_bytes),
         ("grpc.so_reuseport", int(place.shared)),
+        ("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1e3)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ]

@@ -1,10 +1,11 @@
 """The cloud half at work, without a transport: a question in, an answer or a refusal out."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from jaxtyping import Float
@@ -105,7 +106,7 @@ class Service:
 
     def server(self) -> dict[str, object]:
         """Metadata of the server."""
-        return {"name": "goldcut", "version": version("goldcut"), "extensions": ["binary_tensor_data"]}
+        return {"name": "goldcut", "version": _version(), "extensions": ["binary_tensor_data"]}
 
     def model(self) -> dict[str, object]:
         """Metadata of the model; -1 stands for any number of rows up to the largest."""
@@ -137,6 +138,14 @@ class Service:
 
 def _described(part: Part) -> dict[str, object]:
     return {"name": part.name, "datatype": part.datatype, "shape": [-1, *part.row_shape]}
+
+
+def _version() -> str:
+    """Of goldcut, which a server may have as goldcut-edge."""
+    for name in ("goldcut", "goldcut-edge"):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return "unknown"
 
 
 def _since(started: float) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
@@ -31,6 +32,8 @@ def verify(folder: Path, *, audit: Path | None = None) -> VerifyRecord:
     export = open_export(folder)
     checks = [_check(f"file {name}", partial(_check_file, export, name)) for name in export.manifest.files]
     checks.append(_check("halves", lambda: _check_equality(export)))
+    if export.manifest.defense is not None:
+        checks.append(_check("defence", lambda: _check_defense(export)))
     checks.append(_check("certificate", lambda: _check_certificate(export, audit)))
     if (export.folder / ATTACK).exists():
         checks.append(_check("attack", lambda: _check_attack(export)))
@@ -50,7 +53,7 @@ def read_reference(export: Export) -> Reference:
     """
     try:
         stored = safetensors.numpy.load(export.read(REFERENCE))
-        return Reference(as_floats(stored["images"]), stored["z"], stored["logits"])
+        return Reference(as_floats(stored["images"]), stored["z"], stored["logits"], stored.get("random"))
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise DeployError(f"{export.folder / REFERENCE} is damaged: {error}", "Export again.") from error
 
@@ -68,13 +71,28 @@ def _check_file(export: Export, name: str) -> str:
 
 
 def _check_equality(export: Export) -> str:
-    found = compare(export.open_edge(), export.open_cloud(), export.codec, [read_reference(export)])
-    equality = found.record("synthetic", None)
-    refuse_unequal(equality)
+    jumps = export.manifest.defense is not None and export.manifest.defense.jumps
+    halves = export.open_edge(), export.open_cloud()
+    equality = compare(*halves, export.codec, [read_reference(export)], jumps=jumps).record("synthetic", None)
+    refuse_unequal(equality, jumps=jumps)
     return (
         f"Z differs from the model's by {equality.z_difference:.1e} at most, the logits by "
         f"{equality.logits_difference:.1e}; with {export.codec.name} by {equality.codec_difference:.1e}"
     )
+
+
+def _check_defense(export: Export) -> str:
+    """Where the defence draws, the same images leave the device differently each time."""
+    defense = export.manifest.defense
+    assert defense is not None
+    if not defense.random_shape:
+        return f"{defense.spec} is in the edge half and draws nothing"
+    edge, reference = export.open_edge(), read_reference(export)
+    one, other = edge(reference.images), edge(reference.images)
+    alike = [bool(np.array_equal(*pair)) for pair in zip(one, other, strict=True)]
+    if any(alike):
+        raise DeployError(f"two releases of an image behind {defense.spec} are equal", "Export again.")
+    return f"{defense.spec}: two releases of an image differ by {np.abs(one - other).mean():.2g} in the mean"
 
 
 def _check_certificate(export: Export, audit: Path | None) -> str:

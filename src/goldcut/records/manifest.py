@@ -33,6 +33,24 @@ class CodecRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DefenseRecord:
+    """What the edge half does to Z before it leaves, besides the codec; it is part of edge.onnx.
+
+    Attributes:
+        spec: As the command line writes it.
+        scale_sha256: Hash of the images of which the first ones set its scale, as in the scan's `data`.
+        random_shape: Shape per sample of the second input of edge.onnx: numbers in (0, 1) that the device draws anew
+            for each call; empty where nothing is drawn.
+        jumps: Whether a rounding error can move an element of Z by a whole step.
+    """
+
+    spec: str
+    scale_sha256: str
+    random_shape: tuple[int, ...] = ()
+    jumps: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """What the edge half expects.
 
@@ -51,7 +69,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Equality:
-    """The exported halves beside the model on the same images, in onnxruntime.
+    """The exported halves beside the model on the same images, in onnxruntime; behind a defence with the same draws.
 
     Attributes:
         images: How many.
@@ -61,9 +79,11 @@ class Equality:
         logits_difference: Largest |logits - logits of the model| without the codec.
         logits_deviation: Standard deviation of the model's logits.
         codec_difference: The same as logits_difference with the codec between the halves.
-        same_class: Share of images with the class of the model, with the codec.
+        same_class: Share of images with the class of the model, with defence and codec.
         accuracy: Share of labels that the model predicts; None without DATA whose classes are the model's.
         accuracy_deployed: The same of edge -> codec -> cloud.
+        z_elsewhere: Share of the elements of Z that differ by more than rounding can explain; only a defence that
+            jumps may have any.
     """
 
     images: int
@@ -76,6 +96,7 @@ class Equality:
     same_class: float
     accuracy: float | None = None
     accuracy_deployed: float | None = None
+    z_elsewhere: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +154,7 @@ class Manifest:
         files: File name -> SHA-256.
         equality: What was compared before the export was written.
         certificate: What an audit says of it.
-        defense: What is done to Z before it leaves, besides the codec.
+        defense: What is done to Z before it leaves, besides the codec; None for nothing.
         mode: Mode of the model that was exported.
         versions: Of the packages that made it.
     """
@@ -153,7 +174,7 @@ class Manifest:
     files: Mapping[str, str]
     equality: Equality
     certificate: Certificate | None = None
-    defense: str = "none"
+    defense: DefenseRecord | None = None
     mode: Literal["eval"] = "eval"
     versions: Mapping[str, str] = field(default_factory=dict)
 

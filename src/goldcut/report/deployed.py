@@ -37,6 +37,9 @@ def print_export(manifest: Manifest, out: Path, console: Console | None = None) 
         f"Codec {name}: {size(codec.payload_bytes)} a sample in the median, the logits differ by "
         f"{equality.codec_difference:.1e}, {percent(equality.same_class)} of the images keep their class.",
     ]
+    if manifest.defense is not None:
+        drawn = "drawn anew for each call" if manifest.defense.random_shape else "the same for each call"
+        lines.insert(1, f"Defence {manifest.defense.spec} in the edge half, {drawn}.")
     if equality.accuracy is not None and equality.accuracy_deployed is not None:
         change = 100 * (equality.accuracy_deployed - equality.accuracy)
         lines.append(f"Accuracy {equality.accuracy_deployed:.2%}, {change:+.2f} points against the model.")

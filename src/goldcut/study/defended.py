@@ -4,20 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from goldcut.cuts.defended import attach
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
+from goldcut.defenses.calibration import build_at
 from goldcut.defenses.suite import read_defense
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut
 from goldcut.sources.images import Images
 from goldcut.sources.models import Target
-
-CALIBRATION = 256
-"""Images that set the scale of a defence: the first ones that are scanned."""
 
 BATCH_SIZE = 128
 
@@ -39,14 +37,8 @@ def open_graph(target: Target, images: Images, defense: str | None, *, device: s
     if defense is None:
         return graph
     chosen = read_defense(defense)
-    built: dict[str, nn.Module] = {}
-
-    def build(name: str, z: Tensor) -> None:
-        built[name] = chosen.build(z, seed)
-
-    few = images.batch(np.arange(min(CALIBRATION, len(images)))).to(device)
-    read_cuts(graph, few, [cut.name for cut in graph.cuts], build)
-    return attach(graph, built, chosen.spec)
+    names = [cut.name for cut in graph.cuts]
+    return attach(graph, build_at(graph, names, images, chosen, device=device, seed=seed), chosen.spec)
 
 
 def defended_accuracies(

@@ -14,7 +14,7 @@ from goldcut.deploy.certificate import certify, differing_fields
 from goldcut.deploy.manifest import open_export
 from goldcut.deploy.verify import verify
 from goldcut.errors import DeployError
-from goldcut.records import AttackRecord, CodecRecord, EdgeAttackRecord, ModelRecord, ScanRecord
+from goldcut.records import AttackRecord, CodecRecord, DefenseRecord, EdgeAttackRecord, ModelRecord, ScanRecord
 
 CUT = "layer4.0"
 MODEL = ModelRecord(spec="python:tiny", input_shape=exports.SHAPE, sha256=exports.MODEL_SHA256)
@@ -52,12 +52,12 @@ def test_it_says_what_the_audit_says(run):
 @pytest.mark.parametrize(
     ("model", "codec", "defense", "words"),
     [
-        (replace(MODEL, sha256="0" * 64), FP32, "none", "weights"),
-        (replace(MODEL, mean=(0.5,), std=(0.5,)), FP32, "none", "mean"),
-        (replace(MODEL, input_shape=(1, 8, 8)), FP32, "none", "input_shape"),
-        (MODEL, CodecRecord(name="int8"), "none", "sends int8"),
-        (MODEL, CodecRecord(name="fp16", zstd=True), "none", "sends fp16"),
-        (MODEL, FP32, "noise", "applies noise"),
+        (replace(MODEL, sha256="0" * 64), FP32, None, "weights"),
+        (replace(MODEL, mean=(0.5,), std=(0.5,)), FP32, None, "mean"),
+        (replace(MODEL, input_shape=(1, 8, 8)), FP32, None, "input_shape"),
+        (MODEL, CodecRecord(name="int8"), None, "sends int8"),
+        (MODEL, CodecRecord(name="fp16", zstd=True), None, "sends fp16"),
+        (MODEL, FP32, DefenseRecord(spec="noise:0.3", scale_sha256="a" * 64), "applies noise:0.3"),
     ],
     ids=["weights", "normalisation", "size", "int8", "fp16", "defence"],
 )
@@ -65,6 +65,30 @@ def test_anything_else_than_what_was_audited_is_named(run, model, codec, defense
     held = certify(run, "block1", model, "e" * 64, codec, defense)
     assert not held.same_edge
     assert any(words in difference for difference in held.differences)
+
+
+def defended(run: Path, spec: str) -> str:
+    """Make the audit one behind a defence; gives the hash of its images."""
+    scan = records.load(run / "scan.json", ScanRecord)
+    records.save(replace(scan, defense=spec), run / "scan.json")
+    sha256 = hashlib.sha256((run / "scan.json").read_bytes()).hexdigest()
+    attack = records.load(run / "attack.json", AttackRecord)
+    records.save(replace(attack, scan_sha256=sha256), run / "attack.json")
+    return scan.data.sha256
+
+
+def test_an_audit_behind_the_same_defence_was_made_on_this_edge(run):
+    images = defended(run, "noise:.30")
+    same = DefenseRecord(spec="noise:0.3", scale_sha256=images, random_shape=(2, 4))
+    assert certify(run, "block1", MODEL, "e" * 64, FP32, same).same_edge
+    for other, words in (
+        (None, "applies none"),
+        (replace(same, spec="noise:0.1"), "applies noise:0.1"),
+        (replace(same, spec="laplace:0.3"), "applies laplace:0.3"),
+        (replace(same, scale_sha256="b" * 64), "by other images"),
+    ):
+        (difference,) = certify(run, "block1", MODEL, "e" * 64, FP32, other).differences
+        assert words in difference
 
 
 def test_compression_alone_changes_nothing_that_an_attacker_sees(run):
