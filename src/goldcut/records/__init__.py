@@ -53,6 +53,7 @@ from goldcut.records.manifest import (
 )
 from goldcut.records.promise import GalleryOdds, PromiseRecord
 from goldcut.records.recommend import Candidate, Limits, RecommendRecord
+from goldcut.records.reproduce import ClaimRecord, ReproduceRecord, StepRecord, Verdict
 from goldcut.records.scan import (
     CutProfile,
     DataRecord,
@@ -76,6 +77,7 @@ __all__ = [
     "Certificate",
     "ChallengeRecord",
     "Check",
+    "ClaimRecord",
     "CodecRecord",
     "Cut",
     "CutProfile",
@@ -104,13 +106,16 @@ __all__ = [
     "Provenance",
     "RecommendRecord",
     "Refused",
+    "ReproduceRecord",
     "SampleCounts",
     "ScanRecord",
     "ScoreRecord",
     "Scores",
     "SplitRow",
+    "StepRecord",
     "SweepPoint",
     "TrainRecord",
+    "Verdict",
     "VerifyRecord",
     "ViewRecord",
     "Worst",
