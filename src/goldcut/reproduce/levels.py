@@ -8,7 +8,7 @@ from goldcut.reproduce.scale import Network, Scale
 from goldcut.reproduce.steps import Attacked, Scan, Step, Training
 from goldcut.reproduce.table import Answer, Results, Row, attack_cells, best_at, differ, with_needs
 
-NETWORKS = ("ir152", "vgg19", "vit64", "resnet50", "cnn4")
+NETWORKS = ("ir152", "cnn4", "vgg19", "vit64", "resnet50")
 """Looked at where the scale has them."""
 
 

@@ -105,12 +105,17 @@ def _begin(bench: Bench, resume: bool, packs: tuple[str, ...]) -> dict[str, Any]
     path = bench.folder / "settings.json"
     if resume and not path.exists():
         raise RunError(f"{bench.folder} holds no reproduction to go on with", "Leave --resume out to start anew.")
-    now = {"scale": msgspec.to_builtins(asdict(bench.scale)), "data_sha256": {}}
+    now = msgspec.json.decode(msgspec.json.encode({"scale": asdict(bench.scale), "data_sha256": {}}))
     then = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.exists() else now
     for key, value in now["scale"].items():
         if then["scale"].get(key) != value:
+            change = (
+                f"{key} = {then['scale'].get(key)}, now it is {value}"
+                if not isinstance(value, dict)
+                else f"other {key}"
+            )
             raise RunError(
-                f"{bench.folder} holds a reproduction with {key} = {then['scale'].get(key)}, now it is {value}",
+                f"{bench.folder} holds a reproduction with {change}",
                 "Use the same --scale to go on, or another --out.",
             )
     for pack in packs:
