@@ -20,6 +20,7 @@ from goldcut.cli.link import link
 from goldcut.cli.promise import promise
 from goldcut.cli.recommend import recommend
 from goldcut.cli.report import report
+from goldcut.cli.reproduce import reproduce
 from goldcut.cli.scan import scan
 from goldcut.cli.serve import infer, serve
 from goldcut.cli.sweep import sweep
@@ -64,6 +65,7 @@ for command in (
     link,
     sweep,
     tradeoff,
+    reproduce,
     demo,
 ):
     commands.add_command(command)

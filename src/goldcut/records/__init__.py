@@ -54,6 +54,7 @@ from goldcut.records.manifest import (
 )
 from goldcut.records.promise import GalleryOdds, PromiseRecord
 from goldcut.records.recommend import Candidate, Limits, RecommendRecord
+from goldcut.records.reproduce import ClaimRecord, ReproduceRecord, StepRecord, Verdict
 from goldcut.records.scan import (
     CutProfile,
     DataRecord,
@@ -77,6 +78,7 @@ __all__ = [
     "Certificate",
     "ChallengeRecord",
     "Check",
+    "ClaimRecord",
     "CodecRecord",
     "Cut",
     "CutProfile",
@@ -106,13 +108,16 @@ __all__ = [
     "Provenance",
     "RecommendRecord",
     "Refused",
+    "ReproduceRecord",
     "SampleCounts",
     "ScanRecord",
     "ScoreRecord",
     "Scores",
     "SplitRow",
+    "StepRecord",
     "SweepPoint",
     "TrainRecord",
+    "Verdict",
     "VerifyRecord",
     "ViewRecord",
     "Worst",

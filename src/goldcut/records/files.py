@@ -15,6 +15,7 @@ from goldcut.records.link import LinkRecord
 from goldcut.records.manifest import EdgeAttackRecord, InferRecord, Manifest, VerifyRecord
 from goldcut.records.promise import PromiseRecord
 from goldcut.records.recommend import RecommendRecord
+from goldcut.records.reproduce import ReproduceRecord
 from goldcut.records.scan import ScanRecord
 from goldcut.records.train import TrainRecord
 
@@ -32,6 +33,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "goldcut.edge-attack/1": EdgeAttackRecord,
     "goldcut.recommend/1": RecommendRecord,
     "goldcut.link/1": LinkRecord,
+    "goldcut.reproduce/1": ReproduceRecord,
 }
 """Every file format by its tag; `json_schema` publishes them."""
 

@@ -119,7 +119,7 @@ def attack(
     chosen = choose_cuts(scan, cuts)
     suite = choose_attacks(attacks, effort, knowledge) if isinstance(attacks, str) else tuple(attacks)
     parts = divide_parts(target, pack, aux, victims, seed)
-    draft = _Draft(run, scan, before, parts, aux or pack.scanned.record.spec, aux_seen, watch, settings, device)
+    draft = _Draft(run, scan, before, parts, aux or parts.training.spec, aux_seen, watch, settings, device)
     sizes = check_sizes(parts, aux_size)
     graph = open_graph(target, pack.scanned, scan.defense, device=device, seed=scan.provenance.seeds["seed"])
     carry_out = partial(
@@ -197,7 +197,8 @@ def divide_parts(target: Target, pack: Pack, aux: str | None, victims: int, seed
             )
         victims = min(victims, most)
     different = len(np.unique(pack.scanned.hashes()))
-    return divide(pack.scanned, attacker, victims=min(victims, different), seed=seed, auxiliary_same_data=aux is None)
+    same = aux is None and (pack.attacker is None or pack.attacker.spec == pack.scanned.spec)
+    return divide(pack.scanned, attacker, victims=min(victims, different), seed=seed, auxiliary_same_data=same)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,62 @@
+"""Table (b): the largest drop of R_c^2 against the cut at which the attack's error jumps."""
+
+from typing import Any
+
+from goldcut.records import AttackRecord, ScanRecord
+from goldcut.reproduce import levels
+from goldcut.reproduce.judge import judge, share_of
+from goldcut.reproduce.scale import Scale
+from goldcut.reproduce.steps import Scan, Step
+from goldcut.reproduce.table import Answer, Results, Row, differ
+from goldcut.zone.paper import find_indices
+
+NEAR = 1
+"""Candidates that the two may be apart."""
+
+
+def plan(scale: Scale) -> tuple[Step, ...]:
+    """The same steps as table (a)."""
+    return levels.plan(scale)
+
+
+def answer(scale: Scale, results: Results) -> Answer:
+    """What the rule and the attack say of every network, and how often they agree."""
+    every = levels.networks(scale)
+    rows = tuple(row for name in every if (row := _row(scale, name, results)) is not None)
+    hits = [row["apart"] <= NEAR for row in rows if row["apart"] is not None]
+    doubt = "" if len(rows) == len(every) else f"{len(rows)} of {len(every)} networks have been attacked"
+    subject = f"{len(hits)} networks, {sum(hits)} hits"
+    claim = judge(
+        "rule-finds-zone",
+        subject,
+        share_of(sum(hits), len(hits)),
+        difference=differ(scale, every[0]),
+        doubt=doubt if not hits else "",
+    )
+    return Answer(rows, (claim,))
+
+
+def _row(scale: Scale, name: str, results: Results) -> Row | None:
+    network, step = scale.networks[name], levels.attacked(scale, name)
+    scan: ScanRecord | None = results.get(Scan(step.training))
+    record: AttackRecord | None = results.get(step)
+    found = levels.rises(network, results, step)
+    if scan is None or record is None or found is None:
+        return None
+    known = {alias: row.radius_sq_paper for row in scan.cuts for alias in (row.name, *row.aliases)}
+    indices, reasons = find_indices([known[cut] for cut in network.candidates], network.candidates)
+    jump = max(range(len(found)), key=lambda turn: found[turn].value) + 1
+    row: dict[str, Any] = {
+        "network": network.spec,
+        "accuracy": scan.accuracy,
+        "candidates": len(network.candidates),
+        "rule": network.candidates[indices[0]] if indices else None,
+        "second": network.candidates[indices[1]] if len(indices) > 1 else None,
+        "attack_jump": network.candidates[jump],
+        "factor": found[jump - 1].value,
+        "post_hoc_half": record.zone_post_hoc.first or ("no zone" if record.zone_post_hoc.decided else "not decided"),
+        "last_candidate_apart": len(network.candidates) - 1 - jump,
+        "apart": abs(indices[0] - jump) if indices else None,
+        "reason": " ".join(reasons),
+    }
+    return row
