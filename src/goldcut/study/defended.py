@@ -10,14 +10,12 @@ from goldcut.cuts.defended import attach
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
+from goldcut.defenses.base import CALIBRATION
 from goldcut.defenses.suite import read_defense
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut
 from goldcut.sources.images import Images
 from goldcut.sources.models import Target
-
-CALIBRATION = 256
-"""Images that set the scale of a defence: the first ones that are scanned."""
 
 BATCH_SIZE = 128
 
