@@ -87,6 +87,11 @@ def test_the_same_command_again_trains_nothing(goldcut, trained):
         (("--watch", "00"), "no cut '00'. Near it: 0"),
         (("--loss", "radius", "--at", "9"), "no cut '9'"),
         (("--at", "0"), "acts on the logits alone"),
+        (("--defense", "nois:1"), "no defence 'nois'"),
+        (("--defense", "noise:1", "--at", "0,2"), "stands at one cut and --at names 2"),
+        (("--defense", "noise:1", "--at", "output"), "behind the output there is nothing"),
+        (("--loss", "bottleneck"), "only where noise is sent. Give --defense noise:0.3 too"),
+        (("--loss", "adversary", "--targets", "mixup:1"), "would learn blends of images"),
         (("--targets", "teacher:other.safetensors"), "does not fit the model"),
         (("--checkpoint", "other.safetensors"), "does not fit the model"),
         (("--resume",), "nothing to resume"),
@@ -117,6 +122,41 @@ def test_places_and_data_that_cannot_be_used(goldcut, trained, tmp_path):
     assert stray.read_bytes() == b"something else"
     one_part = goldcut("train", "model.py:build", "npz:other.npz", *QUICK, "--out", str(tmp_path / "net.safetensors"))
     assert "has one part" in one_part.err
+
+
+def test_a_defence_is_trained_through_and_the_audit_finds_the_same_accuracy_behind_it(goldcut, tmp_path):
+    out, run = tmp_path / "net.safetensors", tmp_path / "run"
+    flags = ("--defense", "quantise:1", "--at", "1", "--loss", "nopeek:0.1")
+    answer = goldcut("train", "model.py:build", DATA, "--out", str(out), *QUICK, *flags)
+    assert answer.code == 0, answer.err
+    assert "behind quantise:1 at 1" in " ".join(answer.out.split())
+    assert "--defense quantise:1" in " ".join(answer.out.split())
+    record = json.loads(out.with_suffix(".json").read_bytes())
+    jsonschema.validate(record, json_schema("goldcut.train/1"))
+    assert (record["defense"], record["defended_cut"], record["acts_on"]) == ("quantise:1", "1", ["1"])
+    scanned = goldcut(
+        *("scan", "model.py:build", DATA, "--checkpoint", str(out), "--out", str(run), "--json"),
+        *("--defense", "quantise:1"),
+    )
+    scan = json.loads(scanned.out)
+    behind = next(cut["accuracy"] for cut in scan["cuts"] if cut["name"] == "1")
+    assert behind == pytest.approx(record["accuracy"])
+    other = goldcut("train", "model.py:build", DATA, "--out", str(out), *QUICK, "--loss", "nopeek:0.1", "--at", "1")
+    assert "defended_cut = 1, now it is None" in other.err
+
+
+def test_living_with_noise_is_learned(goldcut, tmp_path):
+    behind = {}
+    for name, flags in (("plain", ()), ("through", ("--defense", "noise:2", "--at", "3"))):
+        out, run = tmp_path / f"{name}.safetensors", tmp_path / name
+        trained = ("--epochs", "12", "--batch", "32", "--watch", "none", "--rate", "2e-2", *flags)
+        assert goldcut("train", "model.py:build", DATA, "--out", str(out), *trained).code == 0
+        scanned = goldcut(
+            *("scan", "model.py:build", DATA, "--checkpoint", str(out), "--out", str(run), "--json"),
+            *("--defense", "noise:2"),
+        )
+        behind[name] = next(cut["accuracy"] for cut in json.loads(scanned.out)["cuts"] if cut["name"] == "3")
+    assert behind["through"] > behind["plain"]
 
 
 @pytest.mark.parametrize("writes", [0, 3])

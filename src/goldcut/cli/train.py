@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Flags, bundle, json_option, model_options, progress_bars
+from goldcut.cli.options import Flags, bundle, defense_option, json_option, model_options, progress_bars
 
 recipe_options = bundle(
     "recipe_flags",
@@ -20,11 +20,15 @@ recipe_options = bundle(
         default="ce",
         show_default=True,
         metavar="SPEC",
-        help="ce, focal:2, logit-norm:1e-2, shrink:0.01, maxsup:0.1, supcon:0.1, radius:8, radius-standard:1.",
+        help="ce, focal:2, logit-norm:1e-2, shrink:0.01, maxsup:0.1, supcon:0.1, radius:8, radius-standard:1, "
+        "nopeek:0.5, adversary:1, bottleneck:1e-3, funnel:0.4.",
     ),
     at=click.option(
-        "--at", metavar="CUTS", help="Cuts that supcon and radius act on; default: the last before the output."
+        "--at",
+        metavar="CUTS",
+        help="Cuts that the loss acts on, or where the defence stands; default: the last before the output.",
     ),
+    defense=defense_option,
     watch=click.option(
         "--watch",
         default="spread",

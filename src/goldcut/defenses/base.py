@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+CALIBRATION = 256
+"""Images that set the scale of a defence: the first ones that a model is judged on."""
+
 
 @dataclass(frozen=True)
 class Defense(ABC):

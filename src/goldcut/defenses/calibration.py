@@ -7,11 +7,8 @@ from torch import Tensor, nn
 
 from goldcut.cuts.graph import CutGraph
 from goldcut.cuts.taps import read_cuts
-from goldcut.defenses.base import Defense
+from goldcut.defenses.base import CALIBRATION, Defense
 from goldcut.sources.images import Images
-
-CALIBRATION = 256
-"""Images that set the scale of a defence: the first ones that are scanned."""
 
 
 def build_at(

@@ -108,6 +108,9 @@ class TrainRecord:
         targets: Label distribution, such as "smooth:0.3".
         loss: Such as "ce" or "focal:2".
         acts_on: Cuts that the loss acts on, apart from the logits.
+        defense: What was done to Z at `defended_cut` while the model was trained; accuracy, cross entropy and entropy
+            are then those of what is sent there.
+        defended_cut: Name of the cut.
         settings: All hyper-parameters.
         epochs: Epochs asked for.
         history: One row an epoch, the state before the first step included.
@@ -126,6 +129,8 @@ class TrainRecord:
     targets: str
     loss: str
     acts_on: tuple[str, ...] = ()
+    defense: str | None = None
+    defended_cut: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int
     history: tuple[EpochRow, ...] = ()

@@ -20,7 +20,8 @@ def print_training(record: TrainRecord, console: Console | None = None) -> None:
     accuracy = share(record.accuracy, record.accuracy_low, record.accuracy_high)
     console.print(
         Text(
-            f"Test accuracy {accuracy} on {record.test.images:,} images ({record.targets}, {record.loss}).",
+            f"Test accuracy {accuracy} on {record.test.images:,} images"
+            f" ({record.targets}, {record.loss}{_sent(record)}).",
             style="bold",
         )
     )
@@ -43,8 +44,15 @@ def audit_command(record: TrainRecord) -> str:
     flags += ["--input", ",".join(map(str, model.input_shape)), "--aux-seen", "yes"]
     if model.mean:
         flags += ["--mean", ",".join(map(str, model.mean)), "--std", ",".join(map(str, model.std))]
+    if record.defense:
+        flags += ["--defense", record.defense]
     folder = str(model.checkpoint).removesuffix(".safetensors") + "-audit"
     return shlex.join(["goldcut", "audit", model.spec, record.test.spec, *flags, "--out", folder])
+
+
+def _sent(record: TrainRecord) -> str:
+    """Behind which defence the model was judged."""
+    return f", behind {record.defense} at {record.defended_cut}" if record.defense else ""
 
 
 def _cuts_table(row: EpochRow) -> Table:

@@ -12,27 +12,25 @@ from torch import nn
 
 from goldcut import records
 from goldcut.cuts.graph import CutGraph, find_cuts
+from goldcut.defenses.suite import read_defense
 from goldcut.errors import DataError, ModelError, TrainingError
 from goldcut.metrics.bootstrap import bootstrap_mean
-from goldcut.probe.labels import predict
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut, TrainRecord, write_atomically
 from goldcut.sources.factory import suggest
 from goldcut.sources.images import Images, Pack, Parts, divide
 from goldcut.sources.models import Normalised, Target, hash_model, load_model
+from goldcut.study.places import choose_places, choose_watched
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.scan import open_sources
 from goldcut.study.weights import Files
 from goldcut.training.augment import AUGMENTATIONS
 from goldcut.training.classifier import PRECISIONS, Recipe, selected_epoch, steps_per_epoch, train_classifier
-from goldcut.training.losses import Loss
+from goldcut.training.sending import Sending
 from goldcut.training.specs import check_pair, parse_loss, parse_targets
-from goldcut.training.taps import deepest_module, find_modules
+from goldcut.training.taps import find_modules
 from goldcut.training.targets import Teacher
-from goldcut.training.vortex import RadiusMonitor
-
-WATCHED = 6
-"""Cuts that are watched unless others are asked for, besides the output."""
+from goldcut.training.vortex import RadiusMonitor, judge
 
 
 def open_training(model: str, data: str, *, classes: int | None = None, **flags: Any) -> tuple[Target, Pack]:
@@ -56,6 +54,7 @@ def train(
     out: Path,
     targets: str = "one-hot",
     loss: str = "ce",
+    defense: str | None = None,
     at: str | None = None,
     watch: str = "spread",
     epochs: int = 10,
@@ -79,7 +78,9 @@ def train(
             the same settings is returned as it is; an interrupted one goes on.
         targets: Label distribution, see `goldcut.training.labels`.
         loss: See `goldcut.training.losses`.
-        at: Names of the cuts that the loss acts on; when None the deepest block before the output that is a module's.
+        defense: Such as "noise:0.3": what is behind the cut is trained and judged on what is sent.
+        at: Names of the cuts that the loss acts on and at which the defence stands; when None the deepest block before
+            the output that is a module's.
         watch: Names of the cuts that are watched, "spread" (a few and the output), "all" or "none".
         epochs: Passes over the training images.
         batch: Images a step.
@@ -98,6 +99,7 @@ def train(
     """
     clock, files = Stopwatch(), Files(out)
     rule, criterion = parse_targets(targets), parse_loss(loss)
+    chosen = read_defense(defense) if defense is not None else None
     check_pair(criterion, rule)
     _check_choice("augmentation", augment, AUGMENTATIONS)
     _check_choice("precision", precision, PRECISIONS)
@@ -106,19 +108,22 @@ def train(
     _check_classes(graph, parts.training)
     rule.check(graph.output_shape[0])
     rule = rule.taught(lambda path: _load_teacher(target, path, device))
-    watched, acts_on = _choose_watched(graph, watch), _choose_acts_on(graph, target.model, criterion, at)
+    watched, places = choose_watched(graph, watch), choose_places(graph, target.model, criterion, defense, at)
+    names = tuple(cut.name for cut in places)
     shown = parts.selection.batch(range(min(8, len(parts.selection)))).to(device)
+    modules = find_modules(graph, target.model, names, shown)
     recipe = Recipe(
         targets=rule,
-        loss=criterion,
-        modules=find_modules(graph, target.model, acts_on, shown),
-        acts_on=acts_on,
+        loss=criterion.joined(places, target.input_shape, chosen, seed) if criterion.on_cuts else criterion,
+        modules=modules if criterion.on_cuts else {},
+        acts_on=names if criterion.on_cuts else (),
         epochs=epochs,
         batch=batch,
         rate=rate,
         weight_decay=weight_decay,
         augment=augment,
         precision=precision,
+        sending=Sending(chosen, names[0], modules[names[0]]) if chosen else None,
     )
     settings = {
         **_settings(recipe),
@@ -140,7 +145,9 @@ def train(
         duplicates_removed=parts.duplicates_removed,
         targets=rule.spec,
         loss=criterion.spec,
-        acts_on=acts_on,
+        acts_on=recipe.acts_on,
+        defense=chosen.spec if chosen else None,
+        defended_cut=names[0] if chosen else None,
         settings=settings,
         epochs=epochs,
         provenance=clock.provenance(settings=settings, seed=seed, device=device),
@@ -166,7 +173,8 @@ def train(
         recorded=recorded,
         progress=progress,
     )
-    correct = _judge(graph, pack.scanned, device)
+    logits = judge(graph, pack.scanned, recipe.sending, device=device, seed=seed)
+    correct = (logits.argmax(1).numpy() == pack.scanned.labels).astype(np.float64)
     low, high = bootstrap_mean(correct, seed=seed)
     write_atomically(files.weights, safetensors.torch.save(_state(target.model)))
     record = replace(
@@ -188,8 +196,11 @@ def train(
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
     """What the weights depend on, as JSON holds it."""
-    own = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "modules"}
+    own = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    del own["modules"], own["sending"]
     own |= {"targets": recipe.targets.spec, "loss": recipe.loss.spec, "acts_on": list(recipe.acts_on)}
+    if recipe.sending is not None:
+        own |= {"defense": recipe.sending.defense.spec, "defended_cut": recipe.sending.cut}
     if isinstance(recipe.targets, Teacher) and recipe.targets.model is not None:
         own["teacher_sha256"] = hash_model(recipe.targets.model)
     return own
@@ -201,7 +212,15 @@ def _monitor(
     steps = recipe.epochs * steps_per_epoch(len(parts.training), recipe.batch)
     chosen = np.unique(np.linspace(0, steps - 1, min(splits, steps)).round().astype(int)).tolist()
     return RadiusMonitor(
-        graph, parts.selection, watched, recipe.targets, split_steps=chosen, steps=steps, device=device, seed=seed
+        graph,
+        parts.selection,
+        watched,
+        recipe.targets,
+        split_steps=chosen,
+        steps=steps,
+        device=device,
+        seed=seed,
+        sending=recipe.sending,
     )
 
 
@@ -231,38 +250,6 @@ def _check_choice(what: str, name: str, known: Sequence[str] | dict[str, Any]) -
         raise TrainingError(f"there is no {what} {name!r}", suggest(name, known))
 
 
-def _choose_watched(graph: CutGraph, watch: str) -> tuple[Cut, ...]:
-    """The cuts to watch, in the order of the network.
-
-    Raises:
-        ModelError: A name is no cut; near names are listed.
-    """
-    if watch == "none":
-        return ()
-    shown = graph.at_level("block")
-    if watch == "all":
-        return shown
-    if watch == "spread":
-        inner = shown[:-1]
-        places = np.unique(np.linspace(0, len(inner) - 1, min(WATCHED, len(inner))).round().astype(int))
-        return (*(inner[place] for place in places), shown[-1])
-    names = {graph.cut(name.strip()).name for name in watch.split(",")}
-    return tuple(cut for cut in graph.cuts if cut.name in names)
-
-
-def _choose_acts_on(graph: CutGraph, model: nn.Module, loss: Loss, at: str | None) -> tuple[str, ...]:
-    if not loss.on_cuts:
-        if at is not None:
-            raise TrainingError(
-                f"the loss {loss.spec} acts on the logits alone", "Leave --at out, or use supcon or radius."
-            )
-        return ()
-    if at is None:
-        return (deepest_module(graph, model),)
-    names = {graph.cut(name.strip()).name for name in at.split(",")}
-    return tuple(cut.name for cut in graph.cuts if cut.name in names)
-
-
 def _load_teacher(target: Target, path: Path, device: str) -> nn.Module:
     record = target.record
     teacher = load_model(
@@ -286,10 +273,3 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict of the user's model itself, on the CPU; shared tensors are written under each of their names."""
     body = model.body if isinstance(model, Normalised) else model
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in body.state_dict().items()}
-
-
-def _judge(graph: CutGraph, images: Images, device: str) -> np.ndarray:
-    """1 for each image that is classified rightly, 0 for the others."""
-    outputs = predict(graph, images, device=device)
-    correct: np.ndarray = (outputs.argmax(1).numpy() == images.labels).astype(np.float64)
-    return correct

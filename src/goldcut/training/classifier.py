@@ -1,8 +1,8 @@
 """A classifier trained by a recipe, through the one training loop."""
 
-import contextlib
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from goldcut.progress import Progress, silent
 from goldcut.sources.images import Images
 from goldcut.training.augment import AUGMENTATIONS
 from goldcut.training.losses import Answers, Loss
+from goldcut.training.sending import Draw, Sending
 from goldcut.training.taps import tapped
 from goldcut.training.targets import Targets
 from goldcut.training.vortex import RadiusMonitor
@@ -40,6 +41,7 @@ class Recipe:
         rate: Highest learning rate of AdamW; it falls to 0 along half a cosine.
         weight_decay: Decoupled.
         augment: One of AUGMENTATIONS.
+        sending: The defence in the path, if there is one.
         precision: One of PRECISIONS; "auto" is bfloat16 on a GPU, with float32 weights, and float32 elsewhere.
     """
 
@@ -53,6 +55,7 @@ class Recipe:
     weight_decay: float = 1e-2
     augment: str = "none"
     precision: str = "auto"
+    sending: Sending | None = None
 
 
 def cosine(share: float) -> float:
@@ -112,11 +115,14 @@ def train_classifier(
         restarts=0,
     )
     course = _Course(model, training, recipe, monitor, settings, device, recorded)
-    with tapped(model, recipe.modules) as taps:
+    beside, sending = recipe.loss.companion, recipe.sending
+    trained = model if beside is None else nn.ModuleList([model, beside.to(device)])
+    # The taps come first, so that they hold Z as it is and not what is sent.
+    with tapped(model, recipe.modules) as taps, sending.taught(model) if sending else nullcontext(Draw()) as draw:
         try:
             return fit(
-                model,
-                lambda index, noise: course.loss(index, noise, taps),
+                trained,
+                lambda index, noise: course.loss(index, noise, taps, draw),
                 course.score,
                 samples=len(training),
                 settings=settings,
@@ -172,18 +178,19 @@ class _Course:
         if added:
             self.recorded()
 
-    def loss(self, index: Tensor, noise: torch.Generator, taps: dict[str, Tensor]) -> Tensor:
+    def loss(self, index: Tensor, noise: torch.Generator, taps: dict[str, Tensor], draw: Draw) -> Tensor:
         """The loss of a batch."""
         chosen = index.numpy()
         images = self.training.batch(chosen).to(self.device)
         labels = torch.from_numpy(self.training.labels[chosen]).to(self.device)
         images = AUGMENTATIONS[self.recipe.augment](images, noise)
         lesson = self.recipe.targets.lesson(images, labels, self.monitor.classes, self.share, noise)
+        draw.noise = noise
         with self._precision():
             logits = self.model(lesson.images)
         logits = logits.float()
         z = {cut: logits if cut == "output" else taps[cut] for cut in self.recipe.acts_on}
-        return self.recipe.loss(Answers(logits, lesson.targets, lesson.labels, z))
+        return self.recipe.loss(Answers(logits, lesson.targets, lesson.labels, z, draw.sent, lesson.images))
 
     def score(self) -> float:
         """Error on the selection images, with 1 added before the targets are in full force."""
@@ -193,11 +200,11 @@ class _Course:
         self.recorded()
         return 1 - row.accuracy + (self.share < self.recipe.targets.settled)
 
-    def _precision(self) -> contextlib.AbstractContextManager[object]:
+    def _precision(self) -> AbstractContextManager[object]:
         wanted = self.recipe.precision
         if wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda"):
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+        return nullcontext()
 
 
 def selected_epoch(scores: tuple[float, ...]) -> int:

@@ -5,16 +5,18 @@ Each is a frozen bag of hyper-parameters; the data comes in the call. p = softma
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
+from goldcut.defenses.base import Defense
 from goldcut.errors import TrainingError
+from goldcut.records import Cut
 from goldcut.training.targets import Targets
 
 GUARD = math.log(1e-6)
@@ -30,12 +32,16 @@ class Answers:
         targets: Distribution over the classes.
         labels: The class of each image; None where images are blends.
         z: Z at the cuts that the loss acts on, by name, in the order of the network.
+        sent: What a defence makes of them; empty without one.
+        images: What the model was shown, in [0, 1].
     """
 
     logits: Float[Tensor, "b k"]
     targets: Float[Tensor, "b k"]
     labels: Int[Tensor, " b"] | None = None
     z: Mapping[str, Tensor] = field(default_factory=dict)
+    sent: Mapping[str, Tensor] = field(default_factory=dict)
+    images: Float[Tensor, "b c h w"] | None = None
 
 
 def cross_entropy(logits: Float[Tensor, "b k"], targets: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
@@ -65,6 +71,25 @@ class Loss(ABC):
 
     def refuses(self, targets: Targets) -> str | None:
         """Why it cannot take such targets; None where it can."""
+        return None
+
+    def joined(self, cuts: Sequence[Cut], image: tuple[int, int, int], defense: Defense | None, seed: int) -> "Loss":
+        """The loss with what it needs of the place it acts on: most need nothing.
+
+        Args:
+            cuts: That it acts on, in the order of the network.
+            image: (C, H, W) of the images.
+            defense: What is done to Z there.
+            seed: Of what is drawn.
+
+        Raises:
+            TrainingError: It cannot act there.
+        """
+        return self
+
+    @property
+    def companion(self) -> nn.Module | None:
+        """A network that is trained beside the model, for the loss alone."""
         return None
 
     @abstractmethod

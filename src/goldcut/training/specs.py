@@ -7,6 +7,7 @@ from pathlib import Path
 from goldcut.errors import TrainingError
 from goldcut.sources.factory import suggest
 from goldcut.training.contraction import ClassRadius, SupCon
+from goldcut.training.hiding import Adversary, Bottleneck, Funnel, NoPeek
 from goldcut.training.losses import CrossEntropy, Focal, LogitNorm, Loss, MaxSup, Shrink
 from goldcut.training.targets import Mixed, Smooth, Targets, Teacher
 
@@ -52,6 +53,10 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "supcon": SupCon,
     "radius": ClassRadius,
     "radius-standard": partial(ClassRadius, bound="standard"),
+    "nopeek": NoPeek,
+    "adversary": Adversary,
+    "bottleneck": Bottleneck,
+    "funnel": Funnel,
 }
 """By the name before the colon; called with the number behind it, where there is one; else with the usual one."""
 

@@ -19,7 +19,7 @@ SAME = 1e-4
 
 def module_names(graph: CutGraph, model: nn.Module) -> dict[str, str | None]:
     """For each cut but the output the module that has its name or one of its aliases; None where none has."""
-    modules = dict(_inner(model).named_modules())
+    modules = dict(inner(model).named_modules())
     return {
         cut.name: next((name for name in (cut.name, *cut.aliases) if name in modules), None)
         for cut in graph.cuts
@@ -81,7 +81,7 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
             if isinstance(output, Tensor):
                 taps[cut] = output.clone()  # a later layer may write over it in place
 
-        return _inner(model).get_submodule(modules[cut]).register_forward_hook(keep)
+        return inner(model).get_submodule(modules[cut]).register_forward_hook(keep)
 
     hooks = [hook(cut) for cut in modules]
     try:
@@ -91,7 +91,7 @@ def tapped(model: nn.Module, modules: Mapping[str, str]) -> Iterator[dict[str, T
             one.remove()
 
 
-def _inner(model: nn.Module) -> nn.Module:
+def inner(model: nn.Module) -> nn.Module:
     """The user's model itself, which the names of cuts are about."""
     return model.body if isinstance(model, Normalised) else model
 

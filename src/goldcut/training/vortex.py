@@ -25,6 +25,7 @@ from goldcut.probe.tally import deal, tally_cuts
 from goldcut.records import Cut, CutRadius, EpochRow, SplitRow
 from goldcut.sources.images import Images
 from goldcut.training.labels import one_hot
+from goldcut.training.sending import Sending
 from goldcut.training.swing import Swing, class_radius_sq, split_step
 from goldcut.training.targets import Targets
 
@@ -59,6 +60,7 @@ class RadiusMonitor:
         steps: Steps of the whole training.
         device: Where the model is.
         seed: Chooses the fixed images.
+        sending: The defence behind which the model is judged, if there is one.
 
     Attributes:
         epochs: A row an epoch so far.
@@ -79,6 +81,7 @@ class RadiusMonitor:
         steps: int = 1,
         device: str = "cpu",
         seed: int = 0,
+        sending: Sending | None = None,
     ) -> None:
         self.graph = graph
         self.selection = selection
@@ -88,6 +91,7 @@ class RadiusMonitor:
         self.steps = steps
         self.device = device
         self.seed = seed
+        self.sending = sending
         order = np.random.default_rng((seed, 3)).permutation(len(selection))
         self.measured = selection.subset(np.sort(order[:MEASURED]), f"{selection.part}/measured")
         self.split = selection.subset(np.sort(order[:SPLIT]), f"{selection.part}/split")
@@ -122,7 +126,7 @@ class RadiusMonitor:
 
     def end_epoch(self, epoch: int, step: int, rate: float) -> EpochRow:
         """Record the state of the model."""
-        logits = predict(self.graph, self.selection, batch_size=BATCH, device=self.device)
+        logits = judge(self.graph, self.selection, self.sending, device=self.device, seed=self.seed)
         labels = torch.from_numpy(self.selection.labels)
         log_p = log_softmax(logits.double(), 1)
         row = EpochRow(
@@ -188,6 +192,15 @@ class RadiusMonitor:
         if self.targets.blends:
             return one_hot(labels, self.classes)
         return self.targets.lesson(images, labels, self.classes, share, torch.Generator().manual_seed(0)).targets
+
+
+def judge(
+    graph: CutGraph, images: Images, sending: Sending | None, *, device: str = "cpu", seed: int = 0
+) -> Float[Tensor, "n k"]:
+    """The logits, of what is sent where there is a defence."""
+    if sending is None:
+        return predict(graph, images, batch_size=BATCH, device=device)
+    return sending.answers(graph, images, device=device, seed=seed)
 
 
 def measure_cuts(
