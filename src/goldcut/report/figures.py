@@ -166,10 +166,11 @@ def shares_axis(title: str, least: float = 0.0) -> dict[str, Any]:
 
 
 def log_axis(title: str, values: Iterable[float | None], text: Callable[[float], str]) -> dict[str, Any]:
-    """A logarithmic axis: ticks at 1, 2, 5 over a short range, at powers of ten over a long one."""
+    """A logarithmic axis: ticks at 1, 2, 5 over a short range, closer over a very short one, else at powers of ten."""
     positive = [value for value in values if known(value) and value > 0] or [1.0]
     low, high = floor(log10(min(positive))), floor(log10(max(positive)))
-    digits = (1, 2, 5) if max(positive) / min(positive) < 300 else (1,)
+    span = max(positive) / min(positive)
+    digits = (1, 1.5, 2, 3, 4, 5, 7) if span < 6 else (1, 2, 5) if span < 300 else (1,)
     ticks = [digit * 10.0**power for power in range(low, high + 2) for digit in digits]
     shown = {"tickmode": "array", "tickvals": ticks, "ticktext": [text(tick) for tick in ticks]}
     margin = 0.06 * max(log10(max(positive) / min(positive)), 0.5)
