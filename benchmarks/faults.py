@@ -170,7 +170,9 @@ def answered(served: Served) -> int:
 def report(case: str, calls: list[Call], broken: list[str], **more: object) -> bool:
     """Print the line of a case; gives whether every promise was kept."""
     outcomes = dict(Counter(call.outcome for call in calls))
-    line = {"benchmark": f"faults {case}", **more, "outcomes": outcomes, "load": round(os.getloadavg()[0], 2)}
+    slowest = round(max((call.end - call.start for call in calls), default=0.0), 2)
+    line = {"benchmark": f"faults {case}", **more, "outcomes": outcomes, "slowest_s": slowest}
+    line["load"] = round(os.getloadavg()[0], 2)
     print(json.dumps({**line, "broken": broken}), flush=True)
     return not broken
 

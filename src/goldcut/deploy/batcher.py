@@ -83,7 +83,7 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         if self._closing:
-            raise Refusal("closing", "the server is closing; try another one", retry_after=1.0)
+            raise Refusal("closing", "the server is closing; try another one", retry_after=0.05)
         if self._waiting_rows + len(z) > self._most_waiting:
             after = max(0.05, self._waiting_rows * self._row_seconds)
             raise Refusal("overloaded", f"overloaded, retry after {after:.2f} seconds", retry_after=after)

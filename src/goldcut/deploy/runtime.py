@@ -60,7 +60,8 @@ class Half:
             raise DeployError(
                 f"{name} is no model that onnxruntime can run: {_short(error)}", "Export again."
             ) from error
-        self._session._model_bytes = None  # it keeps the file for providers that are not asked for here
+        self._session.disable_fallback()  # to other providers, for which it would keep the whole file
+        self._session._model_bytes = None
         _give_memory_back()
         self.input_shape, self.output_shape = shapes
         self.random_shape = random
