@@ -51,7 +51,7 @@ from goldcut.records.manifest import (
     Preprocessing,
     VerifyRecord,
 )
-from goldcut.records.promise import GalleryOdds, PromiseRecord
+from goldcut.records.promise import FisherLeakage, GalleryOdds, PromiseRecord
 from goldcut.records.recommend import Candidate, Limits, RecommendRecord
 from goldcut.records.scan import (
     CutProfile,
@@ -86,6 +86,7 @@ __all__ = [
     "EpochRow",
     "Equality",
     "Failure",
+    "FisherLeakage",
     "GalleryOdds",
     "InferRecord",
     "Inferred",
