@@ -32,7 +32,7 @@ NETWORKS = {
 
 TARGETS = {"one-hot": "one-hot", "smooth": "smooth:0.3", "negative": "smooth:-0.05"}
 ATTACKS = (
-    ("ridge", ("none", "noise:0.3", "noise:1", "quantise:4", "topk:0.1")),
+    ("ridge", ("none", "noise:0.3", "quantise:4")),
     ("decoder-S", ("none",)),
     ("decoder-S", ("noise:0.3",)),
 )

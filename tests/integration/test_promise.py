@@ -18,11 +18,16 @@ def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
     assert "of 50 images of its class at most 30 % of the time" in " ".join(answer.out.split())
     assert "The price: accuracy" in answer.out
     assert "ridge recovers" in answer.out
+    assert "an unbiased estimate of the pixels errs by" in " ".join(answer.out.split())
     assert goldcut("report", run).code == 0
-    assert "A promise against any attack" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "A promise against any attack" in page
+    assert "Fisher leakage is" in page
 
     kept = json.loads((tmp_path / "run" / "promise.json").read_bytes())
     jsonschema.validate(kept, json_schema("goldcut.promise/1"))
+    assert kept["fisher"]["unbiased_mse"] == pytest.approx(1 / kept["fisher"]["leakage"])
+    assert "may err less" in kept["fisher"]["assumption"]
     (gallery,) = kept["galleries"]
     assert gallery["promised"] == pytest.approx(0.3, abs=1e-3)
     assert 1 / 50 < gallery["reached"] <= gallery["promised"]
@@ -32,6 +37,7 @@ def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
     assert fewer["bits"] == pytest.approx(0.5, rel=1e-3)
     once = json.loads(goldcut(*half_bit).out)
     assert fewer["sigma"] == pytest.approx(2 * once["sigma"])
+    assert fewer["fisher"]["leakage"] == pytest.approx(once["fisher"]["leakage"])
     assert once["accuracy_most"] < 1
 
     for flags, words in (

@@ -52,7 +52,7 @@ from goldcut.records.manifest import (
     Preprocessing,
     VerifyRecord,
 )
-from goldcut.records.promise import GalleryOdds, PromiseRecord
+from goldcut.records.promise import FisherLeakage, GalleryOdds, PromiseRecord
 from goldcut.records.recommend import Candidate, Limits, RecommendRecord
 from goldcut.records.reproduce import ClaimRecord, ReproduceRecord, StepRecord, Verdict
 from goldcut.records.scan import (
@@ -90,6 +90,7 @@ __all__ = [
     "EpochRow",
     "Equality",
     "Failure",
+    "FisherLeakage",
     "GalleryOdds",
     "InferRecord",
     "Inferred",

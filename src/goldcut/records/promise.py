@@ -29,6 +29,31 @@ class GalleryOdds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FisherLeakage:
+    """How sharply what is sent tells an image from its neighbours: (1/d) tr(J'J) K / sigma^2, d the pixels.
+
+    Attributes:
+        leakage: Mean over images, per squared unit of a pixel in [0, 1]; all releases together.
+        leakage_low, leakage_high: 95 % bootstrap limits of it over images.
+        unbiased_mse: 1 / leakage: no unbiased estimate errs less per pixel, on average over such images.
+        mean_image_mse: What the mean image errs on the same images. Where it is the smaller, unbiased estimates are
+            no measure of an attacker.
+        images: Behind these figures.
+        probes: Random signs for each.
+        assumption: What the figure rests on.
+    """
+
+    leakage: float
+    leakage_low: float
+    leakage_high: float
+    unbiased_mse: float | None
+    mean_image_mse: float
+    images: int
+    probes: int
+    assumption: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PromiseRecord:
     """Z at a cut is scaled down to a norm of at most `clip_norm` and sent with Gaussian noise.
 
@@ -53,6 +78,7 @@ class PromiseRecord:
             likely classes).
         results: What trained attackers recover from all releases, knowing clipping and noise.
         assumptions: What the promise rests on.
+        fisher: A second figure that rests on an assumption of its own; None in files of before it was there.
     """
 
     schema: Literal["goldcut.promise/1"] = "goldcut.promise/1"
@@ -75,4 +101,5 @@ class PromiseRecord:
     accuracy_most: float
     results: tuple[AttackResult, ...] = ()
     assumptions: tuple[str, ...]
+    fisher: FisherLeakage | None = None
     provenance: Provenance

@@ -1,6 +1,6 @@
 """A promise in sentences: what is kept, at which noise and price, and how far attackers come in spite of it."""
 
-from goldcut.records import PromiseRecord
+from goldcut.records import FisherLeakage, PromiseRecord
 from goldcut.report.quantities import number, percent, share
 
 
@@ -39,4 +39,20 @@ def sentences(promise: PromiseRecord) -> tuple[str, ...]:
     for result in promise.results:
         got = share(result.recovered, result.recovered_low, result.recovered_high)
         said.append(f"{result.attack} recovers {got} of the pixel variance from what is sent.")
+    if promise.fisher is not None:
+        said.append(neighbours(promise.fisher))
     return tuple(said)
+
+
+def neighbours(fisher: FisherLeakage) -> str:
+    """The second figure, with the assumption that it rests on."""
+    if fisher.unbiased_mse is None:
+        return "Fisher leakage is 0: what is sent does not change with the image at all."
+    found = (
+        f"Fisher leakage is {number(fisher.leakage)} ({number(fisher.leakage_low)} to {number(fisher.leakage_high)},"
+        f" over {fisher.images:,} images): an unbiased estimate of the pixels errs by"
+        f" {number(fisher.unbiased_mse)} at least on average; the mean image alone errs by"
+        f" {number(fisher.mean_image_mse)}"
+    )
+    void = ", so the floor says nothing of an attacker" if fisher.unbiased_mse >= fisher.mean_image_mse else ""
+    return f"{found}{void}. {fisher.assumption}"

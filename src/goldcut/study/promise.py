@@ -27,6 +27,7 @@ from goldcut.progress import Progress, silent
 from goldcut.records import Cut, PromiseRecord
 from goldcut.sources.images import Images
 from goldcut.study.attack import VICTIMS, divide_parts
+from goldcut.study.neighbours import fisher_leakage
 from goldcut.study.price import accuracies, attack_sent, galleries
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, reopen
@@ -156,6 +157,7 @@ def promise(
         accuracy_most=odds(known, n_classes),
         results=results,
         assumptions=ASSUMPTIONS,
+        fisher=fisher_leakage(graph, place, images, norm, sigma / releases**0.5, device=device, seed=seed),
         provenance=watch.provenance(
             settings={
                 "cut": place.name,
