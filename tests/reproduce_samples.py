@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from goldcut.attacks.leakage import find_worst
 from goldcut.records import (
     AttackRecord,
     AttackResult,
@@ -41,13 +42,14 @@ def made_result(cut: str, attack: str, mse: float, *, spread: float = 0.01, conv
     )
 
 
-def made_attack(*results: AttackResult, class_mean: float = 0.1, zone: str | None = None) -> AttackRecord:
-    """A record with these results, and the zone that attacks find."""
+def made_attack(*results: AttackResult, class_mean: float = 0.1) -> AttackRecord:
+    """A record with these results, one a cut."""
     record = resnet_attack()
     assert record.baselines.class_mean is not None
     baselines = replace(record.baselines, class_mean=replace(record.baselines.class_mean, recovered=class_mean))
-    half = replace(record.zone_post_hoc, first=zone, cuts=(), decided=True)
-    return replace(record, results=results, baselines=baselines, zone_post_hoc=half)
+    return replace(
+        record, results=results, baselines=baselines, worst=find_worst([one.cut for one in results], results)
+    )
 
 
 def made_scan(cuts: Mapping[str, Mapping[str, Any]], accuracy: float = 0.8) -> ScanRecord:

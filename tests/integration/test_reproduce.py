@@ -6,7 +6,7 @@ import pytest
 def test_a_dry_run_lists_the_steps_and_writes_nothing(goldcut, tmp_path):
     answer = goldcut("reproduce", "edge", "--dry-run", "--out", str(tmp_path / "out"))
     assert answer.code == 0
-    assert next(line.split() for line in answer.out.splitlines()) == ["to", "do", "price-ir152-64px"]
+    assert answer.out.splitlines()[0].split() == ["to", "do", "price-ir152-64px"]
     assert not (tmp_path / "out").exists()
 
 

@@ -154,4 +154,4 @@ def share_of(hits: int, trials: int) -> Figure | None:
     z, p = 1.96, hits / trials
     centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
     reach = z / (1 + z * z / trials) * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    return Figure(p, max(0.0, centre - reach), min(1.0, centre + reach))
+    return Figure(p, max(0.0, min(p, centre - reach)), min(1.0, max(p, centre + reach)))

@@ -2,13 +2,14 @@
 
 from itertools import pairwise
 
-from goldcut.records import AttackRecord, ClaimRecord, ScanRecord
+from goldcut.records import AttackRecord, ClaimRecord, ScanRecord, Zone
 from goldcut.reproduce.judge import Figure, judge, ratio
 from goldcut.reproduce.scale import Network, Scale
 from goldcut.reproduce.steps import Attacked, Scan, Step, Training
 from goldcut.reproduce.table import Answer, Results, Row, attack_cells, best_at, differ, with_needs
+from goldcut.zone.post_hoc import post_hoc_zone
 
-NETWORKS = ("ir152", "cnn4", "vgg19", "vit64", "resnet50")
+NETWORKS = ("ir152", "cnn4", "vit64", "vgg19", "resnet50")
 """Looked at where the scale has them."""
 
 
@@ -76,6 +77,18 @@ def rises(network: Network, results: Results, step: Attacked) -> tuple[Figure, .
     found = [best_at(results, step, cut) for cut in network.candidates]
     steps = [ratio(after, before) for before, after in pairwise(found)]
     return tuple(one for one in steps if one is not None) if None not in steps else None
+
+
+def attacked_zone(network: Network, record: AttackRecord) -> Zone:
+    """The zone among the candidates as attacks find it: from where on half of the first one's lead is gone."""
+    worst = {one.cut: one for one in record.worst}
+    found = [worst.get(cut) for cut in network.candidates]
+    return post_hoc_zone(
+        [one.recovered if one is not None else None for one in found],
+        record.baselines.class_mean.recovered if record.baselines.class_mean is not None else None,
+        [one is not None and one.converged for one in found],
+        network.candidates,
+    )
 
 
 def _shallow_ratio(scale: Scale, name: str, results: Results) -> ClaimRecord:

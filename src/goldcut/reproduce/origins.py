@@ -4,7 +4,7 @@ from itertools import product
 
 from goldcut.records import AttackRecord, ClaimRecord
 from goldcut.reproduce.judge import Figure, judge
-from goldcut.reproduce.levels import attacked, candidate_rows
+from goldcut.reproduce.levels import attacked, attacked_zone, candidate_rows
 from goldcut.reproduce.packs import AUXILIARY
 from goldcut.reproduce.scale import Scale
 from goldcut.reproduce.steps import Step
@@ -55,5 +55,6 @@ def _begin(scale: Scale, kind: str, results: Results) -> int | None:
     record: AttackRecord | None = results.get(attacked(scale, NETWORK, kind))
     if record is None:
         return None
-    first = record.zone_post_hoc.first
-    return scale.networks[NETWORK].candidates.index(first) if first in scale.networks[NETWORK].candidates else -1
+    network = scale.networks[NETWORK]
+    first = attacked_zone(network, record).first
+    return network.candidates.index(first) if first is not None else -1

@@ -30,7 +30,7 @@ def answer(scale: Scale, results: Results) -> Answer:
         "rule-finds-zone",
         subject,
         share_of(sum(hits), len(hits)),
-        difference=differ(scale, every[0]),
+        difference=differ(scale, *every),
         doubt=doubt if not hits else "",
     )
     return Answer(rows, (claim,))
@@ -46,6 +46,7 @@ def _row(scale: Scale, name: str, results: Results) -> Row | None:
     known = {alias: row.radius_sq_paper for row in scan.cuts for alias in (row.name, *row.aliases)}
     indices, reasons = find_indices([known[cut] for cut in network.candidates], network.candidates)
     jump = max(range(len(found)), key=lambda turn: found[turn].value) + 1
+    zone = levels.attacked_zone(network, record)
     row: dict[str, Any] = {
         "network": network.spec,
         "accuracy": scan.accuracy,
@@ -54,7 +55,7 @@ def _row(scale: Scale, name: str, results: Results) -> Row | None:
         "second": network.candidates[indices[1]] if len(indices) > 1 else None,
         "attack_jump": network.candidates[jump],
         "factor": found[jump - 1].value,
-        "post_hoc_half": record.zone_post_hoc.first or ("no zone" if record.zone_post_hoc.decided else "not decided"),
+        "post_hoc_half": zone.first or ("no zone" if zone.decided else "not decided"),
         "last_candidate_apart": len(network.candidates) - 1 - jump,
         "apart": abs(indices[0] - jump) if indices else None,
         "reason": " ".join(reasons),

@@ -147,6 +147,7 @@ SMALL: Mapping[str, Network] = {
         feature="blocks.1",
         last_feature="norm",
         decision="select",
+        deep=("select", "output"),
         tokens=("dropout", "blocks.0", "blocks.1", "blocks.2", "norm"),
     ),
     "cnn4": Network(
@@ -180,7 +181,7 @@ SCALES: Mapping[str, Scale] = {
     "quick": Scale(
         name="quick",
         networks=SMALL,
-        labelled=("cnn4", "ir152"),
+        labelled=("cnn4", "vit64"),
         side=None,
         training_images=5000,
         attacker_images=2500,
@@ -189,7 +190,7 @@ SCALES: Mapping[str, Scale] = {
         epochs=5,
         batch=64,
         augment="none",
-        attacks={"ridge": 0, "decoder-XS": 150},
+        attacks={"ridge": 0},
         enhanced=dict.fromkeys(ENHANCED, 150),
         width=16,
         priced=2,

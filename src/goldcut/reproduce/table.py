@@ -53,14 +53,15 @@ def with_needs(*steps: Step) -> tuple[Step, ...]:
     return tuple(ordered)
 
 
-def differ(scale: Scale, network: str) -> str:
+def differ(scale: Scale, *networks: str) -> str:
     """How a scale differs from the published setting; empty at full size."""
     if scale.name == "paper":
         return ""
+    specs = ", ".join(scale.networks[network].spec for network in networks)
     return (
-        f"{scale.networks[network].spec} instead of the published network, {scale.epochs} epochs of"
-        f" {scale.training_images:,} images instead of 300 of all, attackers of at most"
-        f" {max(scale.attacks.values(), default=0)} steps with {scale.attacker_images:,} images"
+        f"{specs} instead of the published network, {scale.epochs} epochs of {scale.training_images:,} images instead"
+        f" of 300 of all, attackers with {scale.attacker_images:,} images:"
+        f" {', '.join(map(_steps, scale.attacks.items()))}"
     )
 
 
@@ -74,3 +75,8 @@ def attack_cells(result: AttackResult | None) -> dict[str, Any]:
     """What is shown of an attack."""
     names = ("attack", "mse", "mse_channel_sum", "psnr", "recovered", "recovered_low", "recovered_high", "converged")
     return {name: getattr(result, name) if result is not None else None for name in names}
+
+
+def _steps(attack: tuple[str, int]) -> str:
+    name, steps = attack
+    return f"{name} of at most {steps:,} steps" if steps else f"{name} in closed form"
