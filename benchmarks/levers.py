@@ -28,7 +28,7 @@ NETWORKS = {
     "cnn4": ("goldcut:cnn4-small", "blocks.1,flatten"),
     "resnet18": ("goldcut:resnet18-small", "layer3.1,flatten"),
 }
-"""MODEL, and the cuts that are attacked: the zone of most of these networks is the pool, the other lies before it."""
+"""MODEL, and the cuts that are attacked: one well before the end, and the pool, where the published rule looks."""
 
 TARGETS = {"one-hot": "one-hot", "smooth": "smooth:0.3", "negative": "smooth:-0.05"}
 ATTACKS = (
