@@ -18,10 +18,10 @@ def count_up(trial, folder):
 
 
 def dawdle(trial, folder):
-    """The same after a while, with a trace of who did it."""
+    """The same after a while, with a trace of who did it; the last ones of twelve outlast whoever waits for them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pid").write_text(str(os.getpid()))
-    time.sleep(0.15)
+    time.sleep(0.15 if trial.seed < 8 else 3600)
     return count_up(trial, folder)
 
 
