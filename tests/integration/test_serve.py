@@ -33,7 +33,7 @@ from goldcut.wire.messages import MESSAGES, SERVICE
 from goldcut.wire.tensors import from_strings
 
 MOST_ROWS = 8
-FLAGS = ("--max-batch", str(MOST_ROWS), "--body-timeout", "1")
+FLAGS = ("--max-batch", str(MOST_ROWS), "--body-timeout", "3")
 IMAGES = np.random.default_rng(1).random((4, *exports.SHAPE), np.float32)
 Z = exports.edge_of(IMAGES)
 LOGITS = exports.cloud_of(Z)

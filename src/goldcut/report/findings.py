@@ -71,7 +71,12 @@ def judgement(case: Case, standing: Standing) -> list[str]:
     if standing == "refuted":
         return [f"{half} {cut} lies before it."]
     if standing == "confirmed":
-        half = f"The attack confirms the zone: {half[0].lower()}{half[1:]}"
+        half = f"The attack confirms the zone at {cut}: {half[0].lower()}{half[1:]}"
+        before = [name for name in case.scan.zone.cuts if case.place[name] < case.place[judged.first]]
+        if before:
+            leaks = [f"{name} ({percent(case.worst[name].recovered)})" for name in before if name in case.worst]
+            told = f" What attacks recover there: {listing(leaks)}." if leaks else ""
+            half += f" It refutes the cuts before that: not {listing(before)}.{told}"
     if standing == "confirmed" and cut and cut != judged.first and case.place[judged.first] < case.place[cut]:
         less, more = (percent(edge_flops(case.cut(name))) for name in (judged.first, cut))
         half += (

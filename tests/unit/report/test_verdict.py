@@ -87,9 +87,17 @@ def test_a_confirmed_zone_leads_with_what_still_leaks() -> None:
     verdict = reach_verdict(samples.resnet_scan(), attack)
     assert words(verdict).startswith("At layer4.0, inside the zone, attacks still recover 25 % of the pixel variance")
     assert "single out the right image of 20 in 18 % of the cases" in words(verdict)
-    assert "The attack confirms the zone: from layer4.0 on" in words(verdict)
+    assert "The attack confirms the zone at layer4.0: from layer4.0 on" in words(verdict)
     named = tuple(replace(one, identification=0.8) for one in attack.results)
     assert reach_verdict(samples.resnet_scan(), replace(attack, results=named)).tone == "caution"
+
+
+def test_cuts_that_the_pointer_takes_in_and_the_attack_does_not_are_refuted_by_name() -> None:
+    scan = samples.resnet_scan()
+    early = replace(scan, zone=replace(scan.zone, first="layer3.1", cuts=("layer3.1", *scan.zone.cuts)))
+    text = words(reach_verdict(early, judged("layer4.0", "layer4.0")))
+    assert "It refutes the cuts before that: not layer3.1." in text
+    assert "It refutes" not in words(reach_verdict(scan, judged("layer4.0", "layer4.0")))
 
 
 def test_what_weaker_attackers_get_is_said_where_several_were_tried() -> None:
