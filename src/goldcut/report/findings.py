@@ -74,9 +74,9 @@ def judgement(case: Case, standing: Standing) -> list[str]:
         half = f"The attack confirms the zone at {cut}: {half[0].lower()}{half[1:]}"
         before = [name for name in case.scan.zone.cuts if case.place[name] < case.place[judged.first]]
         if before:
-            leaks = [f"{name} ({percent(case.worst[name].recovered)})" for name in before if name in case.worst]
-            told = f" What attacks recover there: {listing(leaks)}." if leaks else ""
-            half += f" It refutes the cuts before that: not {listing(before)}.{told}"
+            leaks = {name: f" ({percent(case.worst[name].recovered)} recovered)" for name in before if name in case.worst}
+            named = listing([f"{name}{leaks.get(name, '')}" for name in before])
+            half += f" It refutes {named}, which the default rule takes in as well."
     if standing == "confirmed" and cut and cut != judged.first and case.place[judged.first] < case.place[cut]:
         less, more = (percent(edge_flops(case.cut(name))) for name in (judged.first, cut))
         half += (
