@@ -269,7 +269,7 @@ def page(targets: Sequence[Evidence], controls: Sequence[Evidence], same_size: s
         " `python -m benchmarks.zone DATA_DIR --out DIR`. The attacker has 4,000 images that the target was"
         " trained on; victims are 1,000 others. Ridge regression was run at every third cut or more, the small decoder"
         " XS at the last and at those that bisection needs, the decoder S, where it stands, at the two that decide;"
-        " stack weighs these together."
+        " stack, where it stands, weighs these together."
         " `recovered` is that of the strongest and a lower bound. The first four targets (ResNet-20, VGG16 and ViT on"
         " CIFAR-10, the CNN on MNIST) were attacked with a decoder XS scored every 100 steps, at most 6,000, the others"
         " with one scored every 50, at most 3,000: `round_steps` in the JSON. The candidates share_over_images,"
