@@ -74,8 +74,8 @@ def judgement(case: Case, standing: Standing) -> list[str]:
         half = f"The attack confirms the zone at {cut}: {half[0].lower()}{half[1:]}"
         before = [name for name in case.scan.zone.cuts if case.place[name] < case.place[judged.first]]
         if before:
-            leaks = {name: f" ({percent(case.worst[name].recovered)} recovered)" for name in before if name in case.worst}
-            named = listing([f"{name}{leaks.get(name, '')}" for name in before])
+            gained = {name: f" ({percent(one.recovered)} recovered)" for name, one in case.worst.items()}
+            named = listing([f"{name}{gained.get(name, '')}" for name in before])
             half += f" It refutes {named}, which the default rule takes in as well."
     if standing == "confirmed" and cut and cut != judged.first and case.place[judged.first] < case.place[cut]:
         less, more = (percent(edge_flops(case.cut(name))) for name in (judged.first, cut))
