@@ -57,6 +57,11 @@ class Bench:
     names: tuple[str, ...]
     progress: Progress = silent
 
+    @classmethod
+    def of(cls, target: Target, pack: Pack, scan: ScanRecord, folder: Path) -> "Bench":
+        """A target with all its images, and its scan with true labels in the run folder."""
+        return cls(target, few_images(pack), folder, tuple(row.name for row in scan.cuts))
+
     def attack(self, indices: Collection[int], attacks: Sequence[Attack]) -> AttackRecord:
         """Carry out attacks at cuts in one pass; what is done already is read."""
         return attack(
@@ -79,20 +84,15 @@ class Bench:
         return next(one.recovered for one in record.worst if one.cut == self.names[index])
 
 
-def attack_target(target: Target, pack: Pack, scan: ScanRecord, folder: Path, progress: Progress = silent) -> None:
+def attack_target(bench: Bench) -> None:
     """Attack every third cut in closed form, and more by bisection, with the decoder where the closed form is below.
 
     The decoder is trained at the last cut before the output, at the cuts around the half level that the closed form
     does not settle, and at the output where even the last cut is above.
 
     Args:
-        target: The network.
-        pack: All its images.
-        scan: Its scan with true labels.
-        folder: Run folder of that scan.
-        progress: Told what is done.
+        bench: The target.
     """
-    bench = Bench(target, few_images(pack), folder, tuple(row.name for row in scan.cuts), progress)
     output = len(bench.names) - 1
     linear = bench.attack({*range(0, output, EVERY), output - 1, output}, [Ridge()])
     assert linear.baselines.class_mean is not None
@@ -103,33 +103,23 @@ def attack_target(target: Target, pack: Pack, scan: ScanRecord, folder: Path, pr
         bench.decode([output])
 
 
-def attack_harder(target: Target, pack: Pack, scan: ScanRecord, folder: Path, progress: Progress = silent) -> None:
+def attack_harder(bench: Bench) -> None:
     """Attack the cuts that decide, the last before the half zone and its first, with the larger decoder.
 
     Args:
-        target: The network.
-        pack: All its images.
-        scan: Its scan with true labels.
-        folder: Run folder of that scan, attacked already.
-        progress: Told what is done.
+        bench: The target, attacked already.
     """
-    bench = Bench(target, few_images(pack), folder, tuple(row.name for row in scan.cuts), progress)
     zone = bench.attack([0], [Ridge()]).zone_post_hoc
     start = len(bench.names) - 1 if zone.first is None else bench.names.index(zone.first)
     bench.decode([index for index in (start - 1, start) if index > 0], STRONGER)
 
 
-def attack_together(target: Target, pack: Pack, scan: ScanRecord, folder: Path, progress: Progress = silent) -> None:
+def attack_together(bench: Bench) -> None:
     """Weigh the closed form and the decoders together wherever a decoder was trained.
 
     Args:
-        target: The network.
-        pack: All its images.
-        scan: Its scan with true labels.
-        folder: Run folder of that scan, attacked already.
-        progress: Told what is done.
+        bench: The target, attacked already.
     """
-    bench = Bench(target, few_images(pack), folder, tuple(row.name for row in scan.cuts), progress)
     done = {(one.cut, one.attack) for one in bench.attack([0], [Ridge()]).results}
     for decoders in ((DECODER,), (DECODER, STRONGER)):
         wanted = {decoder.name for decoder in decoders}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from benchmarks.zone.attack import ATTACKER_IMAGES, attack_harder, attack_target, attack_together
+from benchmarks.zone.attack import ATTACKER_IMAGES, Bench, attack_harder, attack_target, attack_together
 from benchmarks.zone.candidates import (
     candidate_figures,
     distance_correlation,
@@ -36,6 +36,7 @@ from goldcut.study.run import Run
 from goldcut.study.scan import scan
 
 RESULTS = Path("docs/results/zone")
+ATTACKS = {"attack": attack_target, "harder": attack_harder, "together": attack_together}
 CANDIDATE_IMAGES = 256
 CLUSTERS = f"clusters:{CLASSES}"
 STATISTICS = (
@@ -70,12 +71,10 @@ def run_target(name: str, data: Path, out: Path, steps: set[str]) -> None:
     train_target(name, pack, folder)
     target = open_target(name, folder)
     truth = scan(target, pack, out=folder / "truth")
-    if "attack" in steps:
-        attack_target(target, pack, truth, folder / "truth")
-    if "harder" in steps:
-        attack_harder(target, pack, truth, folder / "truth")
-    if "together" in steps:
-        attack_together(target, pack, truth, folder / "truth")
+    bench = Bench.of(target, pack, truth, folder / "truth")
+    for step, carry_out in ATTACKS.items():
+        if step in steps:
+            carry_out(bench)
     if "candidates" in steps:
         find_candidates(target, pack, truth, folder / "candidates.json")
         (folder / "images.json").write_text(json.dumps(describe_images(pack)))
@@ -194,7 +193,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--targets", nargs="+", choices=(*TARGETS, *CONTROLS), default=TARGETS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    steps = ("attack", "harder", "together", "candidates", "clusters")
+    steps = (*ATTACKS, "candidates", "clusters")
     parser.add_argument("--steps", nargs="*", choices=steps, default=steps)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

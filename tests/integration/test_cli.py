@@ -146,6 +146,13 @@ def test_a_dry_run_writes_nothing(goldcut, runs):
     assert "no cut nowhere" in lost.err
 
 
+def test_an_unknown_attack_is_told_before_the_scan(goldcut, runs):
+    answer = goldcut("audit", MODEL, DATA, "--out", str(runs / "typo"), "--attacks", "stak")
+    assert answer.code == 1
+    assert "no attack 'stak'" in answer.err
+    assert not (runs / "typo").exists()
+
+
 def test_other_images_for_the_attacker(goldcut, runs):
     folder = runs / "aux"
     assert goldcut("scan", MODEL, DATA, "--out", str(folder)).code == 0

@@ -11,8 +11,17 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from goldcut.records import AttackResult, Baselines, Failure, Inferred, Worst, write_atomically
-from goldcut.sources.images import Images
+from goldcut.records import (
+    AttackResult,
+    Baselines,
+    Failure,
+    Inferred,
+    Knowledge,
+    ViewRecord,
+    Worst,
+    write_atomically,
+)
+from goldcut.sources.images import Images, Parts
 
 Pictures = UInt8[np.ndarray, "k h w c"]
 PICTURES = "pictures"
@@ -61,6 +70,31 @@ class Leakage:
     stochastic: bool
     queries: int
     complete: bool
+
+    def view(self, parts: Parts, *, knowledge: Knowledge, auxiliary: str, aux_seen: str) -> ViewRecord:
+        """What the attacker was granted, for the record.
+
+        Args:
+            parts: The images.
+            knowledge: What it knows of the edge.
+            auxiliary: Where its images come from.
+            aux_seen: "yes", "no" or "unknown": whether the target was trained on them.
+        """
+        return ViewRecord(
+            knowledge=knowledge,
+            auxiliary=auxiliary,
+            auxiliary_same_data=parts.auxiliary_same_data,
+            target_trained_on_auxiliary=aux_seen,
+            training_images=len(parts.training),
+            selection_images=len(parts.selection),
+            victims=len(parts.victims),
+            duplicates_removed=parts.duplicates_removed,
+            reconstruction_shape=self.image_shape,
+            ceiling_recovered=self.ceiling_recovered,
+            ssim_window=self.ssim_window,
+            stochastic=self.stochastic,
+            queries=self.queries,
+        )
 
 
 def find_worst(cuts: Sequence[str], results: Sequence[AttackResult]) -> tuple[Worst, ...]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from goldcut.attacks.base import Attack, Inverse, View, selection_error
+from goldcut.attacks.base import BATCH, Attack, Inverse, View, selection_error
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.substitute import beside
@@ -94,8 +94,10 @@ def nonnegative_weights(made: Float[Tensor, "k n d"], missed: Float[Tensor, "n d
     """
     from sklearn.linear_model import LinearRegression
 
-    gram = torch.einsum("and,bnd->ab", made.double(), made.double())
-    right = torch.einsum("and,nd->a", made.double(), missed.double())
+    gram, right = torch.zeros(len(made), len(made)).double(), torch.zeros(len(made)).double()
+    for part, wanted in zip(torch.split(made, BATCH, 1), torch.split(missed, BATCH), strict=True):
+        gram += torch.einsum("and,bnd->ab", part.double(), part.double())
+        right += torch.einsum("and,nd->a", part.double(), wanted.double())
     # The solver wants a matrix and not its square: any root of the Gram matrix gives the same problem.
     values, vectors = torch.linalg.eigh(gram)
     root = values.clamp_min(0).sqrt()

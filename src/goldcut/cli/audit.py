@@ -53,6 +53,7 @@ def audit(
 
     The same command goes on where an interrupted one stopped.
     """
+    from goldcut.attacks.suite import choose_attacks
     from goldcut.records import to_json
     from goldcut.report.page import write_report
     from goldcut.report.terminal import print_attack, print_scan, print_verdict
@@ -62,6 +63,7 @@ def audit(
     from goldcut.study.scan import open_sources, scan
 
     gate = parse_gate(fail_if) if fail_if else None
+    choose_attacks(attack_flags["attacks"], attack_flags["effort"], attack_flags["knowledge"])  # before the long scan
     with progress_bars() as progress:
         target, pack = open_sources(model, data, **model_flags)
         if dry_run:

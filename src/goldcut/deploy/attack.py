@@ -17,7 +17,7 @@ from goldcut.cuts.graph import CutGraph
 from goldcut.deploy.manifest import ATTACK, EDGE, Export, open_export
 from goldcut.deploy.runtime import Half
 from goldcut.progress import Progress, silent
-from goldcut.records import Cut, EdgeAttackRecord, ViewRecord
+from goldcut.records import Cut, EdgeAttackRecord
 from goldcut.sources.images import Pack, Parts, divide, load_images
 from goldcut.wire.codec import Codec
 
@@ -115,7 +115,7 @@ def attack_export(
         edge_sha256=export.manifest.files[EDGE],
         cut=export.manifest.cut,
         codec=export.codec.name,
-        view=_view(leakage, parts, aux or pack.scanned.spec, aux_seen),
+        view=leakage.view(parts, knowledge="queries", auxiliary=aux or pack.scanned.spec, aux_seen=aux_seen),
         results=leakage.results,
         failed=leakage.failures,
         inferred=leakage.inferred,
@@ -134,24 +134,6 @@ def _divide(pack: Pack, export: Export, aux: str | None, victims: int, seed: int
     most = len(np.unique(pack.scanned.hashes()))
     most = most if attacker is not None else most // 2
     return divide(pack.scanned, attacker, victims=min(victims, most), seed=seed, auxiliary_same_data=aux is None)
-
-
-def _view(leakage: Leakage, parts: Parts, auxiliary: str, aux_seen: str) -> ViewRecord:
-    return ViewRecord(
-        knowledge="queries",
-        auxiliary=auxiliary,
-        auxiliary_same_data=parts.auxiliary_same_data,
-        target_trained_on_auxiliary=aux_seen,
-        training_images=len(parts.training),
-        selection_images=len(parts.selection),
-        victims=len(parts.victims),
-        duplicates_removed=parts.duplicates_removed,
-        reconstruction_shape=leakage.image_shape,
-        ceiling_recovered=leakage.ceiling_recovered,
-        ssim_window=leakage.ssim_window,
-        stochastic=leakage.stochastic,
-        queries=leakage.queries,
-    )
 
 
 def _unsettled(leakage: Leakage) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ from goldcut.records import (
     Knowledge,
     ScanRecord,
     SweepPoint,
-    ViewRecord,
     Worst,
 )
 from goldcut.sources.images import Pack, Parts, divide, load_images
@@ -244,7 +243,12 @@ class _Draft:
         class_mean = baselines.class_mean.recovered if baselines.class_mean else None
         return AttackRecord(
             scan_sha256=self.run.scan_sha256(),
-            view=self._view(leakage, ranked),
+            view=leakage.view(
+                self.parts,
+                knowledge=max((one.needs for one in ranked), key=KNOWLEDGE.index, default="queries"),
+                auxiliary=self.auxiliary,
+                aux_seen=self.aux_seen,
+            ),
             attacked=tuple(name for name in order if name in attacked),
             baselines=baselines,
             results=tuple(ranked),
@@ -265,24 +269,6 @@ class _Draft:
             for one in (*(self.before.sweep if self.before else ()), *points)
         }
         return tuple(kept.values())
-
-    def _view(self, leakage: Leakage, results: Sequence[AttackResult]) -> ViewRecord:
-        parts = self.parts
-        return ViewRecord(
-            knowledge=max((one.needs for one in results), key=KNOWLEDGE.index, default="queries"),
-            auxiliary=self.auxiliary,
-            auxiliary_same_data=parts.auxiliary_same_data,
-            target_trained_on_auxiliary=self.aux_seen,
-            training_images=len(parts.training),
-            selection_images=len(parts.selection),
-            victims=len(parts.victims),
-            duplicates_removed=parts.duplicates_removed,
-            reconstruction_shape=leakage.image_shape,
-            ceiling_recovered=leakage.ceiling_recovered,
-            ssim_window=leakage.ssim_window,
-            stochastic=leakage.stochastic,
-            queries=leakage.queries,
-        )
 
     def _with_kept_pictures(self, leakage: Leakage, record: AttackRecord) -> Leakage:
         """The leakage with the pictures that the run's gallery had for cuts and attacks of before."""
