@@ -49,17 +49,15 @@ class Desk:
         read = read_group(graph, self.plan, group, make)
         judge = self._judge_of(read)
         self._score_constants(judge)
-        alone: list[Callable[[Progress], None]] = []
-        following: list[Callable[[Progress], None]] = []
+        waves: list[list[Callable[[Progress], None]]] = [[], [], []]
         # What comes last in a set takes longest: it begins.
         for attack in (*reversed(self.plan.attacks), *self.plan.probes, None):
             for cut in (one for one in group if attack in missing[one.name]):
                 if broken := read.broken[cut.name]:
                     self._fail(cut, attack, f"Z is not finite for {broken} images at this cut")
                 else:
-                    work = following if isinstance(attack, Attack) and attack.follows else alone
-                    work.append(self._piece(cut, attack, read, judge))
-        for work in (alone, following):
+                    waves[_wave(attack)].append(self._piece(cut, attack, read, judge))
+        for work in waves:
             run_together(work, workers=workers, progress=self.plan.progress)
 
     def _judge_of(self, read: Group) -> Judge:
@@ -128,8 +126,8 @@ class Desk:
         """Train an attack; what it starts from is trained first, which takes no time where it is on disk."""
         plan, granted = self.plan, view.granted(attack.needs)
         if attack.follows:
-            before = [one for one in plan.attacks if one.needs == "queries" and not one.follows and one.victims is None]
-            granted = replace(granted, starts=tuple(self._starts(cut, before, view, progress)))
+            starts = tuple(self._starts(cut, plan.starts(cut, attack), view, progress))
+            granted = replace(granted, starts=starts)
         inverse = attack.train(
             granted,
             seed=plan.seed_of(cut, attack.name),
@@ -183,6 +181,13 @@ class Desk:
                     cut=cut.name, attack=attack.name, reason=reason, needs=attack.needs
                 )
             self.tell()
+
+
+def _wave(attack: Attack | Probe | None) -> int:
+    """0 for what stands alone, 1 for what follows that, 2 for what may follow all of them."""
+    if not isinstance(attack, Attack) or not attack.follows:
+        return 0
+    return 2 if attack.needs == "weights" else 1
 
 
 def _reason(error: Exception) -> str:

@@ -45,6 +45,7 @@ def attack_cuts(
     parts: Parts,
     attacks: Sequence[Attack | Probe],
     *,
+    others: Sequence[Attack] = (),
     seed: int,
     folder: Path,
     memory_bytes: int,
@@ -61,13 +62,15 @@ def attack_cuts(
 ) -> Leakage:
     """Attack cuts together and score every attack on the victims once.
 
-    Results do not depend on which other cuts or attacks are in the call, nor, up to rounding, on `workers`.
+    Results do not depend on which other cuts are in the call, nor, up to rounding, on `workers`. What an attack that
+    follows starts from is in its key: with more to start from it is carried out again.
 
     Args:
         graph: From find_cuts; its model is on `device`.
         cuts: To be attacked, in order.
         parts: The attacker's images and the victims.
         attacks: From choose_attacks, or any objects of your own; a Probe where the victims have classes.
+        others: Attacks that may be finished in `folder` and are not asked for; what follows starts from them as well.
         seed: Of everything random.
         folder: Where finished work is kept; the same call again skips it.
         memory_bytes: For everything; cuts whose Z does not fit together are attacked one group after the
@@ -114,6 +117,7 @@ def attack_cuts(
         stochastic=stochastic,
         queries=queries,
         probes=tuple(one for one in attacks if isinstance(one, Probe) and len(parts.victims.classes) > 1),
+        others=tuple(others),
     )
     ledger = Ledger()
     missing = read_finished(plan, ledger)

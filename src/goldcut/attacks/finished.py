@@ -43,6 +43,13 @@ class Finished:
         write_atomically(self.path(stem, ".npz"), packed.getvalue())
         write_atomically(self.path(stem, ".json"), to_json({"key": key, "result": kept}))
 
+    def has(self, stem: str, key: str) -> bool:
+        """Whether a piece of work is kept that depends on just this."""
+        try:
+            return bool(json.loads(self.path(stem, ".json").read_bytes())["key"] == key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def read(self, stem: str, key: str, kind: type[Kept]) -> tuple[Kept, dict[str, np.ndarray[Any, Any]]] | None:
         """A kept result and its arrays; None where there is none, of other settings, or damaged."""
         try:

@@ -57,6 +57,7 @@ class Plan:
         stochastic: Whether the edge answers the same image differently each time.
         queries: Passes of each image, whose Z are averaged.
         probes: What is inferred without pixels.
+        others: Attacks that are not asked for; where one is finished, those that follow start from it as well.
     """
 
     cuts: tuple[Cut, ...]
@@ -72,6 +73,7 @@ class Plan:
     stochastic: bool = False
     queries: int = 1
     probes: tuple[Probe, ...] = ()
+    others: tuple[Attack, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -107,8 +109,28 @@ class Plan:
         return f"{self.places[cut.name]:03d}-{name}"
 
     def key(self, cut: Cut, attack: Attack | Probe | None) -> str:
-        """Hash of what a piece of work depends on; None is the nearest neighbour."""
-        return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack))
+        """Hash of what a piece of work depends on, what it starts from included; None is the nearest neighbour."""
+        before = (self.key(cut, one) for one in (self.starts(cut, attack) if isinstance(attack, Attack) else ()))
+        return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack), *before)
+
+    def starts(self, cut: Cut, attack: Attack) -> tuple[Attack, ...]:
+        """What an attack that follows starts from: attacks that are asked for, and others that are finished.
+
+        They need no more than the edge's answers and invert any Z; with its weights, also those that follow others.
+        """
+
+        def may(one: Attack) -> bool:
+            early = not one.follows or attack.needs == "weights"
+            return early and one.needs == "queries" and one.victims is None
+
+        if not attack.follows or attack.needs not in ("queries", "weights"):
+            return ()
+        finished = {one.name: one for one in self.others if may(one) and self.is_finished(cut, one)}
+        return tuple({**finished, **{one.name: one for one in self.attacks if may(one)}}.values())
+
+    def is_finished(self, cut: Cut, attack: Attack) -> bool:
+        """Whether an attack has been carried out at a cut."""
+        return self.finished.has(self.stem(cut, attack.name), self.key(cut, attack))
 
     def checkpoint(self, cut: Cut, attack: Attack) -> Path:
         """Where an attack keeps what it has learned, to go on from there or to be built upon."""

@@ -100,7 +100,7 @@ class Refine(Attack):
             transform=search.problem.transform.name,
             settings=asdict(self)
             | asdict(search.penalty)
-            | {"scale": search.scale, "selection": n, "start_mse": course.mse[0]},
+            | {"start": start.attack, "scale": search.scale, "selection": n, "start_mse": course.mse[0]},
             note="" if course.best else "nothing is gained over the decoder that it starts from",
             device=view.device,
         )

@@ -71,6 +71,11 @@ SMALL = ("ridge", "decoder-S", "deconv", "stack")
 """What the effort "small" keeps of a set; an attack that is asked for by its own name is always run."""
 
 
+def every_attack() -> tuple[Attack, ...]:
+    """Each attack of goldcut at each effort."""
+    return tuple(attack.at_effort(effort) for effort in CAPS for attack in ATTACKS.values())
+
+
 def choose_attacks(
     names: str, effort: str = "standard", knowledge: Knowledge = "weights"
 ) -> tuple[Attack | Probe, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from goldcut import records
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage
-from goldcut.attacks.suite import choose_attacks
+from goldcut.attacks.suite import choose_attacks, every_attack
 from goldcut.cuts.graph import CutGraph
 from goldcut.deploy.manifest import ATTACK, EDGE, Export, open_export
 from goldcut.deploy.runtime import Half
@@ -103,6 +103,7 @@ def attack_export(
         graph.cuts[:1],
         parts,
         suite,
+        others=every_attack(),
         seed=seed,
         folder=folder / FOLDER,
         memory_bytes=memory,

@@ -13,7 +13,7 @@ from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage, find_worst, write_figures, write_gallery
-from goldcut.attacks.suite import choose_attacks
+from goldcut.attacks.suite import choose_attacks, every_attack
 from goldcut.errors import DataError, ModelError
 from goldcut.progress import Progress, silent
 from goldcut.records import (
@@ -126,6 +126,7 @@ def attack(
         graph,
         [graph.cut(name) for name in chosen],
         attacks=suite,
+        others=every_attack(),
         seed=seed,
         memory_bytes=memory,
         logits=scan.cuts[-1].radius_sq_paper is not None,

@@ -145,6 +145,36 @@ def test_an_attack_that_follows_starts_from_the_finished_ones(net: nn.Module, pa
     assert torch.equal(starts[1][0](z), start(z))
 
 
+def test_an_attack_that_follows_starts_from_what_was_finished_before(net: nn.Module, parts: Parts, tmp_path: Path):
+    decoder, other, seen = Decoder("S", QUICK), Decoder("XS", QUICK), []
+    follower = Asking("queries", waits=True, look=lambda view: seen.append([one.attack for one in view.starts]))
+    graph = find_cuts(net, (1, 12, 12))
+
+    def call(*attacks: Attack) -> None:
+        cuts = [graph.cut("deep")]
+        known = (decoder, other, follower)
+        attack_cuts(graph, cuts, parts, attacks, others=known, seed=0, folder=tmp_path, memory_bytes=1 << 30)
+
+    call(decoder)
+    call(follower)
+    call(follower)
+    assert seen == [["decoder-S"]]  # the third call found it done
+    call(other, follower)  # there is more to start from now
+    assert seen[1:] == [["decoder-S", "decoder-XS"]]
+    call(follower)
+    assert len(seen) == 2
+
+
+def test_with_the_weights_an_attack_starts_from_those_that_follow_too(net: nn.Module, parts: Parts, tmp_path: Path):
+    seen: dict[str, list[str]] = {}
+    last, stack = (
+        Asking(asks, waits=True, look=lambda view, asks=asks: seen.setdefault(asks, [s.attack for s in view.starts]))
+        for asks in ("weights", "queries")
+    )
+    carry_out(net, parts, tmp_path, (last, stack, Decoder("S", QUICK)))
+    assert seen == {"queries": ["decoder-S"], "weights": ["asking-queries", "decoder-S"]}
+
+
 def test_an_attack_may_be_scored_on_the_first_victims(net: nn.Module, parts: Parts, tmp_path: Path):
     some = carry_out(net, parts, tmp_path / "some", (Asking(scored=20),)).results[0]
     every = carry_out(net, parts, tmp_path / "every", (Asking(),)).results[0]
