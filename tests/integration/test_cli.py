@@ -146,10 +146,13 @@ def test_a_dry_run_writes_nothing(goldcut, runs):
     assert "no cut nowhere" in lost.err
 
 
-def test_an_unknown_attack_is_told_before_the_scan(goldcut, runs):
-    answer = goldcut("audit", MODEL, DATA, "--out", str(runs / "typo"), "--attacks", "stak")
+@pytest.mark.parametrize(
+    ("flag", "value", "said"), [("--attacks", "stak", "no attack 'stak'"), ("--cuts", "lost", "no cut lost")]
+)
+def test_an_unknown_attack_or_cut_is_told_before_the_scan(goldcut, runs, flag, value, said):
+    answer = goldcut("audit", MODEL, DATA, "--out", str(runs / "typo"), flag, value)
     assert answer.code == 1
-    assert "no attack 'stak'" in answer.err
+    assert said in answer.err
     assert not (runs / "typo").exists()
 
 

@@ -57,7 +57,7 @@ def audit(
     from goldcut.records import to_json
     from goldcut.report.page import write_report
     from goldcut.report.terminal import print_attack, print_scan, print_verdict
-    from goldcut.study.attack import attack
+    from goldcut.study.attack import attack, check_cuts
     from goldcut.study.gate import judge, parse_gate
     from goldcut.study.plan import make_plan
     from goldcut.study.scan import open_sources, scan
@@ -82,6 +82,7 @@ def audit(
                 progress=progress,
             )
         else:
+            check_cuts(target, cut_flags["level"], attack_flags["cuts"])
             scanned = scan(
                 target, pack, out=out, labels=labels, defense=defense, **cut_flags, **run_flags, progress=progress
             )

@@ -14,6 +14,7 @@ from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage, find_worst, write_figures, write_gallery
 from goldcut.attacks.suite import choose_attacks, every_attack
+from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.progress import Progress, silent
 from goldcut.records import (
@@ -165,6 +166,16 @@ def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:
     return name_cuts(scan.cuts, cuts)
 
 
+def check_cuts(target: Target, level: str, cuts: str) -> None:
+    """Refuse names that a scan at this level will not have, before it is made.
+
+    Raises:
+        ModelError: A name is not among the cuts of the level.
+    """
+    if cuts not in ("all", "zone"):
+        name_cuts(find_cuts(target.model, target.input_shape).at_level(level), cuts)
+
+
 def name_cuts(cuts: Sequence[Cut], asked: str) -> tuple[str, ...]:
     """The names behind names and aliases separated by commas, in the order of the network.
 
@@ -175,8 +186,8 @@ def name_cuts(cuts: Sequence[Cut], asked: str) -> tuple[str, ...]:
     wanted = [name.strip() for name in asked.split(",")]
     if unknown := [name for name in wanted if name not in known]:
         raise ModelError(
-            f"the scan has no cut {', '.join(unknown)}",
-            f"It has {', '.join(cut.name for cut in cuts)}; --level shows more.",
+            f"the model has no cut {', '.join(unknown)}",
+            f"At this level it has {', '.join(cut.name for cut in cuts)}; --level shows more.",
         )
     found = {known[name] for name in wanted}
     return tuple(cut.name for cut in cuts if cut.name in found)
