@@ -169,6 +169,21 @@ def test_it_resumes_where_it_was_interrupted(attack: Shadow | Align, toy: tuple[
     assert f"{attack.name} edge" not in again
 
 
+def test_a_shadow_passes_no_more_images_through_the_model_than_it_says(toy: tuple[View, Sample]):
+    cloud, counted = toy[0].cloud, [0]
+    assert cloud is not None
+
+    def count(z: Tensor) -> Tensor:
+        counted[0] += len(z) * z.requires_grad
+        return cloud(z)
+
+    shadow = SMALL[0]
+    shadow.train(replace(toy[0].granted(shadow.needs), cloud=count), seed=0)
+    assert shadow.work is not None
+    assert shadow.work.model_images / 2 < counted[0] <= shadow.work.model_images
+    assert shadow.work.trainings == (shadow.decoder,)
+
+
 def test_what_a_shadow_cannot_do_without(toy: tuple[View, Sample]):
     view = toy[0]
     unlabelled = replace(view, training=replace(view.training, classes=None))

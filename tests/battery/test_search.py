@@ -64,6 +64,22 @@ def first(sample: Sample, n: int) -> Sample:
     return replace(sample, images=sample.images[:n], features=sample.features[:n], labels=None)
 
 
+@pytest.mark.parametrize("name", ["rmle", "refine"])
+def test_it_passes_no_more_images_through_the_edge_than_it_says(name: str):
+    attack, counted = quick(ATTACKS[name]), [0]
+    layer = torch.nn.Conv2d(2, 4, 3)
+    view, victims = see(lambda x: layer(x).detach(), "map")
+
+    def edge(images: Tensor) -> Tensor:
+        counted[0] += len(images) * torch.is_grad_enabled()
+        return layer(images)
+
+    assert attack.victims is not None
+    attack.train(started(replace(view, edge=edge)), seed=0)(first(victims, attack.victims).features)
+    assert attack.work is not None
+    assert attack.work.edge_images / 4 < counted[0] <= attack.work.edge_images + 2 * 4  # and the probe for a gradient
+
+
 @pytest.mark.parametrize("where", EDGES)
 def test_beats_the_mean_and_the_nearest_image_at_a_leaky_cut(attack: Attack, where: str):
     view, victims = see(*EDGES[where])

@@ -154,6 +154,21 @@ class Inverse:
         return torch.cat(parts)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an attack does at most, so that its time can be told before.
+
+    Attributes:
+        edge_images: Images that go through the edge half and whose gradients come back.
+        model_images: Images that go through both halves and whose gradients come back.
+        trainings: Attacks that are trained as parts of it.
+    """
+
+    edge_images: int = 0
+    model_images: int = 0
+    trainings: tuple["Attack", ...] = ()
+
+
 class Attack(ABC):
     """A frozen bag of hyper-parameters; the data comes in the call."""
 
@@ -176,6 +191,11 @@ class Attack(ABC):
     def follows(self) -> bool:
         """Whether it starts from other attacks of the same plan (`View.starts`), so that it waits for them."""
         return False
+
+    @property
+    def work(self) -> Work | None:
+        """What it does at most; None where nobody has counted."""
+        return None
 
     @abstractmethod
     def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:

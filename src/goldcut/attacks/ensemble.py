@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from goldcut.attacks.base import Attack, Inverse, View, selection_error
+from goldcut.attacks.base import Attack, Inverse, View, Work, selection_error
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.substitute import beside, derive, renamed
 from goldcut.progress import Progress, silent
@@ -32,6 +32,10 @@ class Ensemble(Attack):
     @property
     def name(self) -> str:
         return f"ensemble-{self.member.size}"
+
+    @property
+    def work(self) -> Work:
+        return Work(trainings=(self.member,) * self.count)
 
     def at_effort(self, effort: str) -> "Ensemble":
         return replace(self, member=self.member.at_effort(effort))

@@ -13,6 +13,9 @@ from goldcut.errors import AttackError
 OWN = 2048
 """Images of the attacker's that tell what images are like."""
 
+MOST_PROBLEMS = 2
+"""Problems that are posed at most: one for each transform."""
+
 PROBE = 4
 """Images on which it is tested whether the edge has a gradient."""
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from goldcut.attacks.base import Attack, Inverse, View
+from goldcut.attacks.base import Attack, Inverse, View, Work
 from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.problem import OWN, NoGradient, Problem, pose
-from goldcut.attacks.search import PIECE, Penalty, Search, trials
+from goldcut.attacks.search import PIECE, Penalty, Search, trials, tried_images
 from goldcut.attacks.spectrum import measure_spectrum
 from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
 from goldcut.fitting.loop import Settings
@@ -57,6 +57,11 @@ class Refine(Attack):
     @property
     def follows(self) -> bool:
         return True
+
+    @property
+    def work(self) -> Work:
+        """With something to start from."""
+        return Work(tried_images(self.steps, len(WEAK), len(STRONG)) + VICTIMS * self.steps)
 
     def at_effort(self, effort: str) -> "Refine":
         return replace(self, steps=round(CAPS[effort] * self.steps), decoder=self.decoder.at_effort(effort))

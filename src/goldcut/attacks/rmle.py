@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from goldcut.attacks.base import Attack, Inverse, View
+from goldcut.attacks.base import Attack, Inverse, View, Work
 from goldcut.attacks.decoder import CAPS
 from goldcut.attacks.problem import OWN, pose
-from goldcut.attacks.search import PIECE, Penalty, Search, trials
+from goldcut.attacks.search import PIECE, Penalty, Search, trials, tried_images
 from goldcut.attacks.spectrum import measure_spectrum
 from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
 from goldcut.progress import Progress, silent
@@ -55,6 +55,11 @@ class RegularisedLikelihood(Attack):
     @property
     def victims(self) -> int:
         return VICTIMS
+
+    @property
+    def work(self) -> Work:
+        again = SELECTION * self.starts * self.steps
+        return Work(tried_images(self.steps, len(WEAK), len(STRONG)) + again + VICTIMS * self.starts * self.steps)
 
     def at_effort(self, effort: str) -> "RegularisedLikelihood":
         return replace(self, steps=round(CAPS[effort] * self.steps))

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from goldcut.attacks.problem import Problem, total_variation
+from goldcut.attacks.problem import MOST_PROBLEMS, Problem, total_variation
 from goldcut.attacks.spectrum import Spectrum
-from goldcut.attacks.tuning import Meter
+from goldcut.attacks.tuning import SELECTION, Meter, short
 
 PIECE = 32
 """Images that are searched at a time."""
@@ -148,6 +148,12 @@ class Search:
                 loss = loss + self.penalty.smooth * total_variation(image) / self.problem.variation
             slope = torch.autograd.grad(loss.sum() * point[0].numel(), point)[0]
         return slope.nan_to_num(0, 0, 0)
+
+
+def tried_images(steps: int, weak: int, strong: int) -> int:
+    """Selection images times steps that `trials` and `choose` take at most, with so many penalties of each kind."""
+    brief = MOST_PROBLEMS * len(SCALES) * (weak + strong) * short(steps)
+    return SELECTION * (brief + (len(SCALES) + 1) * steps)
 
 
 def trials(

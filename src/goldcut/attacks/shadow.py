@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goldcut.attacks.base import BATCH, Attack, Half, Inverse, Sample, View
+from goldcut.attacks.base import BATCH, Attack, Half, Inverse, Sample, View, Work
 from goldcut.attacks.decoder import CAPS, Decoder
 from goldcut.attacks.substitute import Moments, beside, derive, invert_through, observe, renamed
 from goldcut.errors import AttackError
@@ -52,6 +52,11 @@ class Shadow(Attack):
     @property
     def needs(self) -> Knowledge:
         return "architecture" if self.same else "none"
+
+    @property
+    def work(self) -> Work:
+        """As if a substitute of another structure cost what the edge costs."""
+        return Work(model_images=self.count * self.edge.max_steps * self.edge.batch, trainings=(self.decoder,))
 
     def at_effort(self, effort: str) -> "Shadow":
         edge = replace(self.edge, max_steps=round(CAPS[effort] * self.edge.max_steps))

@@ -1,7 +1,7 @@
 """What an audit would do and how long it may take, from a few measured steps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from goldcut.attacks.attributes import Probe
+from goldcut.attacks.base import Attack
 from goldcut.attacks.decoder import Decoder
-from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.features import attack_shape
 from goldcut.attacks.layout import lay_out
+from goldcut.attacks.search import PIECE
 from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import CutGraph, find_cuts
+from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
 from goldcut.networks.decoders import SIZES, build_decoder
 from goldcut.progress import Progress, silent
@@ -95,39 +98,94 @@ def make_plan(
         Step(f"scan {len(pack.scanned)} images at {len(scanned)} cuts", SCAN_PASSES * forward * len(pack.scanned)),
         Step(f"Z of {attacker} images for the attacks", forward * attacker),
     ]
+    price = Price(graph, target.input_shape, device)
     for one in suite:
-        decoder, times = (one.member, one.count) if isinstance(one, Ensemble) else (one, 1)
         what = f"{one.name} at {len(attacked)} {'cut' if len(attacked) == 1 else 'cuts'}"
-        if not isinstance(decoder, Decoder):
-            steps.append(Step(what, None, one.name))
-            continue
-        most = 0.0
+        most: float | None = 0.0
         for turn, cut in enumerate(attacked, 1):
-            most += times * _most_seconds(decoder, graph, cut, target.input_shape, device) / workers
+            seconds = price.most_seconds(one, cut)
+            most = None if most is None or seconds is None else most + seconds / workers
             progress(f"timing {one.name}", turn, len(attacked))
-        what += f", until flat or {times * decoder.settings.max_steps:,} steps"
+        if most is not None and (trained := _most_steps(one)):
+            what += f", until flat or {trained:,} steps"
         steps.append(Step(what, most, one.name))
     return Plan(tuple(steps))
 
 
-def _most_seconds(attack: Decoder, graph: CutGraph, cut: Cut, shape: tuple[int, int, int], device: str) -> float:
-    """Seconds of a training that runs to its cap, on one computing thread."""
-    layout = lay_out(cut, graph.cuts)
-    z = layout(torch.rand(attack.settings.batch, *cut.shape)).to(device)
-    image = attack_shape(shape)
-    decoder = build_decoder(tuple(z.shape[1:]), layout.kind, image, SIZES[attack.size], seed=0).to(device)
-    images = torch.rand(len(z), *image, device=device)
+def _most_steps(attack: Attack | Probe) -> int:
+    """Steps of the decoders of an attack; 0 where it trains none."""
+    if isinstance(attack, Decoder):
+        return attack.settings.max_steps
+    work = attack.work if isinstance(attack, Attack) else None
+    return sum(map(_most_steps, work.trainings)) if work else 0
 
-    def step() -> None:
-        made: Tensor = decoder(z)
-        mse_loss(made, images).backward()  # type: ignore[no-untyped-call]
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _measure(step) * attack.settings.max_steps
-    finally:
-        torch.set_num_threads(threads)
+@dataclass(eq=False)
+class Price:
+    """What attacks cost at the cuts of a model, from one measured step of each kind, on one computing thread.
+
+    Attributes:
+        graph: Its model is on `device`.
+        shape: (C, H, W) of the images.
+        device: Where the attacks compute.
+    """
+
+    graph: CutGraph
+    shape: tuple[int, int, int]
+    device: str
+    _known: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def most_seconds(self, attack: Attack | Probe, cut: Cut) -> float | None:
+        """Seconds of an attack that goes to its caps; None where nobody has counted what it does."""
+        if isinstance(attack, Decoder):
+            key = f"decoder-{attack.size} {attack.settings.batch}"
+            return attack.settings.max_steps * self._once(key, cut, lambda: self._decoder_step(attack, cut))
+        work = attack.work if isinstance(attack, Attack) else None
+        if work is None:
+            return None
+        total = 0.0
+        if work.edge_images:
+            total += work.edge_images * self._once("edge", cut, lambda: self._seconds_an_image(cut))
+        if work.model_images:
+            last = self.graph.cuts[-1]
+            total += work.model_images * self._once("edge", last, lambda: self._seconds_an_image(last))
+        trained = [self.most_seconds(one, cut) for one in work.trainings]
+        return None if None in trained else total + sum(one for one in trained if one is not None)
+
+    def _once(self, what: str, cut: Cut, measure: Callable[[], float]) -> float:
+        if (what, cut.name) not in self._known:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                self._known[what, cut.name] = measure()
+            finally:
+                torch.set_num_threads(threads)
+        return self._known[what, cut.name]
+
+    def _decoder_step(self, attack: Decoder, cut: Cut) -> float:
+        layout = lay_out(cut, self.graph.cuts)
+        z = layout(torch.rand(attack.settings.batch, *cut.shape)).to(self.device)
+        image = attack_shape(self.shape)
+        decoder = build_decoder(tuple(z.shape[1:]), layout.kind, image, SIZES[attack.size], seed=0).to(self.device)
+        images = torch.rand(len(z), *image, device=self.device)
+
+        def step() -> None:
+            made: Tensor = decoder(z)
+            mse_loss(made, images).backward()  # type: ignore[no-untyped-call]
+
+        return _measure(step)
+
+    def _seconds_an_image(self, cut: Cut) -> float:
+        """Forward through the edge half, and the gradient of the images."""
+        edge = self.graph.module if cut.level == "output" else split_at(self.graph, cut.name).edge
+        images = torch.rand(PIECE, *self.shape, device=self.device, requires_grad=True)
+
+        def step() -> None:
+            answer = edge(images).sum()
+            if answer.requires_grad:  # else there is nothing to search along, and a search ends at once
+                torch.autograd.grad(answer, images, allow_unused=True)
+
+        return _measure(step) / len(images)
 
 
 def _measure(work: Callable[[], object]) -> float:
