@@ -174,6 +174,7 @@ attack_options = bundle(
     embedder=click.option(
         "--embedder", metavar="MODEL[@FILE]", help="A network, such as a face recogniser, that compares identities."
     ),
+    lpips=click.option("--lpips", is_flag=True, help="Measure LPIPS too; AlexNet's weights are fetched once."),
     victims=click.option(
         "--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."
     ),

@@ -45,6 +45,7 @@ METRICS: dict[str, Metric] = {
             "identification", "higher", "1", 0.0, 1.0, "Share of victims found among 20 of their label; chance 1/20."
         ),
         Metric("agreement", "higher", "1", 0.0, 1.0, "Share in which an independent classifier sees the same class."),
+        Metric("lpips", "lower", "1", 0.0, inf, "Mean LPIPS (AlexNet), images below 64 pixels enlarged to 64."),
         Metric("identity_cosine", "higher", "1", -1.0, 1.0, "Mean cosine of an embedder's outputs."),
     )
 }

@@ -1,4 +1,4 @@
-"""Networks of the user that look at reconstructions: do they see what they see in the image itself?
+"""Networks that look at reconstructions: do they see what they see in the image itself?
 
 An image may be useless by its pixels and still show who it is. An independent classifier (not the one that is
 attacked) says whether the reconstruction has the class of the image; an embedder, such as a face recogniser, says how
@@ -17,31 +17,45 @@ from torch.nn import functional
 
 BATCH = 64
 
+Look = Callable[[Float[Tensor, "b c h w"]], Tensor]
+"""Images (b, C, H, W) in [0, 1] -> outputs (b, ...)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Witness:
     """A network that looks at images.
 
     Attributes:
-        figure: "agreement": 1 where the largest output is the same for reconstruction and image, else 0; or
-            "identity_cosine": the cosine of the two outputs.
-        see: Images (b, C, H, W) in [0, 1] -> outputs (b, ...), without gradients.
+        figure: Name of its figure in records.Scores.
+        compare: Reconstructions and images (b, C, H, W) in [0, 1] -> the figure of each pair (b,); called without
+            gradients.
         sha256: Hash of its weights.
     """
 
-    figure: Literal["agreement", "identity_cosine"]
-    see: Callable[[Float[Tensor, "b c h w"]], Tensor]
+    figure: Literal["agreement", "identity_cosine", "lpips"]
+    compare: Callable[[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]], Float[Tensor, " b"]]
     sha256: str
 
     def per_image(self, made: Float[Tensor, "n c h w"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """The figure of each pair, in float64."""
-        found = []
+        pairs = zip(torch.split(made.float(), BATCH), torch.split(images.float(), BATCH), strict=True)
         with torch.no_grad():
-            for start in range(0, len(made), BATCH):
-                part = slice(start, start + BATCH)
-                seen, known = (self.see(one[part].float()).flatten(1).double().cpu() for one in (made, images))
-                if self.figure == "agreement":
-                    found.append((seen.argmax(1) == known.argmax(1)).double())
-                else:
-                    found.append(functional.cosine_similarity(seen, known, dim=1))
-        return torch.cat(found)
+            return torch.cat([self.compare(one, other).double().cpu() for one, other in pairs])
+
+
+def independent_classifier(see: Look, sha256: str) -> Witness:
+    """1 where the largest output is the same for reconstruction and image, else 0."""
+
+    def compare(made: Tensor, images: Tensor) -> Tensor:
+        return see(made).flatten(1).argmax(1) == see(images).flatten(1).argmax(1)
+
+    return Witness("agreement", compare, sha256)
+
+
+def identity_embedder(see: Look, sha256: str) -> Witness:
+    """The cosine of the two outputs."""
+
+    def compare(made: Tensor, images: Tensor) -> Tensor:
+        return functional.cosine_similarity(see(made).flatten(1).double(), see(images).flatten(1).double(), dim=1)
+
+    return Witness("identity_cosine", compare, sha256)

@@ -33,6 +33,7 @@ class Scores:
         identification_victims: Victims that had 19 others to be compared with.
         agreement: Share of reconstructions of which an independent classifier says what it says of the image.
         identity_cosine: Mean cosine of what an embedder makes of reconstruction and image.
+        lpips: Mean LPIPS of reconstruction and image (AlexNet), images below 64 pixels enlarged to 64.
     """
 
     mse: float
@@ -58,6 +59,9 @@ class Scores:
     identity_cosine: float | None = None
     identity_cosine_low: float | None = None
     identity_cosine_high: float | None = None
+    lpips: float | None = None
+    lpips_low: float | None = None
+    lpips_high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,8 @@ def _result_note(result: AttackResult) -> str:
         notes.append(f"an independent classifier agrees in {percent(result.agreement)}")
     if known(result.identity_cosine):
         notes.append(f"identity cosine {number(result.identity_cosine)}")
+    if known(result.lpips):
+        notes.append(f"LPIPS {number(result.lpips)}")
     if known(result.recovered_own_mean):
         notes.append(f"{percent(result.recovered_own_mean)} against the victims' own mean")
     return "; ".join(filter(None, notes))

@@ -64,6 +64,7 @@ def attack(
     aux_seen: str = "unknown",
     classifier: str | Target | None = None,
     embedder: str | Target | None = None,
+    lpips: bool = False,
     victims: int = VICTIMS,
     aux_size: Sequence[int] = (),
     queries: Sequence[int] = (1,),
@@ -92,6 +93,7 @@ def attack(
         classifier: Another classifier (a MODEL spec, with @CHECKPOINT, or a Target) that says whether a
             reconstruction has the class of its image.
         embedder: What says how near the identities of reconstruction and image are, such as a face recogniser.
+        lpips: Whether LPIPS is measured too.
         victims: Images that are reconstructed and scored; all that there are when fewer.
         aux_size: Numbers of images with which the attacks are repeated, for the curve of what more of them bring.
         queries: How often each image passes the edge, where that is stochastic; the most is the attack, fewer are
@@ -110,8 +112,9 @@ def attack(
     same(run, scan, target, pack)
     most = max(queries)
     settings = {"aux": aux, "aux_seen": aux_seen, "victims": victims, "seed": seed, "queries": most}
-    witnesses = call_witnesses(target, classifier, embedder)
-    settings |= {"agreement": None, "identity_cosine": None, **{one.figure: one.sha256 for one in witnesses}}
+    witnesses = call_witnesses(target, classifier, embedder, lpips=lpips)
+    settings |= dict.fromkeys(("agreement", "identity_cosine", "lpips"))
+    settings |= {one.figure: one.sha256 for one in witnesses}
     before = run.attack()
     if before is not None:
         then = {"queries": 1, **before.provenance.settings}

@@ -1,14 +1,19 @@
-"""Networks of the user that look at what the attacks make: an independent classifier and an embedder."""
+"""Networks that look at what the attacks make: an independent classifier, an embedder, and LPIPS."""
 
 from pathlib import Path
 
 from goldcut.errors import ModelError
-from goldcut.metrics.witness import Witness
+from goldcut.metrics.perceptual import load_lpips
+from goldcut.metrics.witness import Witness, identity_embedder, independent_classifier
 from goldcut.sources.models import Target, load_model
 
 
 def call_witnesses(
-    attacked: Target, classifier: str | Target | None, embedder: str | Target | None
+    attacked: Target,
+    classifier: str | Target | None = None,
+    embedder: str | Target | None = None,
+    *,
+    lpips: bool = False,
 ) -> tuple[Witness, ...]:
     """The witnesses of an attack.
 
@@ -16,6 +21,7 @@ def call_witnesses(
         attacked: The model that is attacked.
         classifier: Another one for the same images; a Target, or a MODEL spec with @CHECKPOINT where it has one.
         embedder: Any network for the same images, likewise.
+        lpips: Whether LPIPS is among them.
 
     Raises:
         ModelError: One cannot be loaded or takes images of another size, or the classifier is the model attacked.
@@ -33,12 +39,12 @@ def call_witnesses(
                 f"{witness.record.spec} takes images of {theirs} and the attacked model of {ours}",
                 "Give one for the same size, or wrap it in a module that resizes.",
             )
-    called = (("agreement", classifier), ("identity_cosine", embedder))
-    return tuple(
-        Witness(figure, witness.model.eval(), witness.record.sha256)  # type: ignore[arg-type]
-        for figure, witness in called
-        if witness is not None
-    )
+    called = []
+    if classifier is not None:
+        called.append(independent_classifier(classifier.model.eval(), classifier.record.sha256))
+    if embedder is not None:
+        called.append(identity_embedder(embedder.model.eval(), embedder.record.sha256))
+    return (*called, load_lpips()) if lpips else tuple(called)
 
 
 def _load(witness: str | Target | None, attacked: Target) -> Target | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from goldcut.metrics.witness import BATCH, Witness
+from goldcut.metrics.witness import BATCH, identity_embedder, independent_classifier
 
 
 def images(seed: int, n: int = BATCH + 9) -> torch.Tensor:
@@ -17,7 +17,7 @@ def outputs(batch: torch.Tensor) -> torch.Tensor:
 
 def test_agreement_is_the_same_largest_output() -> None:
     made, truth = images(0), images(1)
-    found = Witness("agreement", outputs, "").per_image(made, truth)
+    found = independent_classifier(outputs, "").per_image(made, truth)
     by_hand = [
         float(np.argmax(one.mean((1, 2))) == np.argmax(other.mean((1, 2))))
         for one, other in zip(made.numpy(), truth.numpy(), strict=True)
@@ -28,11 +28,11 @@ def test_agreement_is_the_same_largest_output() -> None:
 
 def test_identity_is_the_cosine_of_the_outputs() -> None:
     made, truth = images(2), images(3)
-    found = Witness("identity_cosine", outputs, "").per_image(made, truth)
+    found = identity_embedder(outputs, "").per_image(made, truth)
     for one, other, cosine in zip(outputs(made).numpy(), outputs(truth).numpy(), found.tolist(), strict=True):
         assert cosine == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other), abs=1e-6)
 
 
-@pytest.mark.parametrize("figure", ["agreement", "identity_cosine"])
-def test_the_image_itself_is_itself(figure) -> None:
-    assert Witness(figure, outputs, "").per_image(images(4), images(4)).numpy() == pytest.approx(1)
+@pytest.mark.parametrize("call", [independent_classifier, identity_embedder])
+def test_the_image_itself_is_itself(call) -> None:
+    assert call(outputs, "").per_image(images(4), images(4)).numpy() == pytest.approx(1)
