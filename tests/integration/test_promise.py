@@ -3,7 +3,10 @@
 import json
 
 import jsonschema
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from goldcut import json_schema
 
@@ -52,6 +55,36 @@ def test_a_promise_is_found_priced_and_not_beaten(goldcut, tmp_path):
         assert answer.code == 1
         assert words in answer.err
         assert answer.err.count("error:") == 1
+
+
+def test_the_cloud_half_learns_to_read_what_a_promise_sends(goldcut, tmp_path, files):
+    run, weights, data = tmp_path / "run", tmp_path / "net.safetensors", tmp_path / "many.npz"
+    with np.load(files / "images.npz") as stored:
+        x, y = (np.concatenate([stored[f"{part}_train"], stored[f"{part}_test"]]) for part in "xy")
+    np.savez(data, x_train=x[:250], y_train=y[:250], x_test=x[250:], y_test=y[250:])
+    sources, recipe = (
+        ("model.py:build", f"npz:{data}"),
+        ("--epochs", "30", "--rate", "1e-2", "--batch", "32", "--watch", "none"),
+    )
+    assert goldcut("train", *sources, "--out", str(weights), *recipe).code == 0
+    assert goldcut("scan", *sources, "--checkpoint", str(weights), "--out", str(run)).code == 0
+    ask = ("promise", str(run), "--cut", "1", "--bits", "300", "--attacks", "none", "--json")
+    before, kept = json.loads(goldcut(*ask).out), load_file(weights)
+    after = json.loads(goldcut(*ask, "--adapt").out)
+    assert before["accuracy_adapted"] is None
+    assert after["adapted_on"] == 250
+    assert {name: after[name] for name in ("sigma", "bits", "accuracy_noisy")} == {
+        name: before[name] for name in ("sigma", "bits", "accuracy_noisy")
+    }
+    assert after["accuracy_adapted"] > after["accuracy_noisy"] + 0.05
+    adapted = load_file(run / "adapted.safetensors")
+    assert adapted.keys() == kept.keys()
+    same = {name for name in kept if torch.equal(kept[name], adapted[name])}
+    assert same == {name for name in kept if name[0] == "0"}  # the edge half, and nothing else
+
+    answer = goldcut("promise", str(run), "--cut", "output", "--bits", "300", "--attacks", "none", "--adapt")
+    assert answer.code == 1
+    assert "nothing to learn from" in answer.err
 
 
 def test_too_few_images_for_a_promise(goldcut, tmp_path):

@@ -16,6 +16,7 @@ from goldcut.cli.options import Flags, json_option, progress_bars, run_options
 @click.option("--releases", type=int, default=1, show_default=True, help="How often the same input is sent.")
 @click.option("--attacks", default="standard", show_default=True, metavar="SET|NAMES|none", help="What is tried.")
 @click.option("--effort", type=click.Choice(["small", "standard", "large"]), default="small", show_default=True)
+@click.option("--adapt", is_flag=True, help="Train the cloud half on noisy Z, into RUN/adapted.safetensors.")
 @run_options
 @json_option
 def promise(
@@ -27,6 +28,7 @@ def promise(
     releases: int,
     attacks: str,
     effort: str,
+    adapt: bool,
     run_flags: Flags,
     as_json: bool,
 ) -> None:
@@ -49,6 +51,7 @@ def promise(
             releases=releases,
             attacks=None if attacks == "none" else attacks,
             effort=effort,
+            adapt=adapt,
             **run_flags,
             progress=progress,
         )

@@ -74,6 +74,7 @@ class PromiseRecord:
         accuracy: Of the model as it is, on the images behind the limits.
         accuracy_clipped: With Z clipped and no noise.
         accuracy_noisy: With one noisy release.
+        accuracy_adapted: The same after the cloud half was trained on noisy Z of `adapted_on` other images.
         accuracy_most: What the bits leave to any classifier, where that is less than 1 (by Fano's inequality, equally
             likely classes).
         results: What trained attackers recover from all releases, knowing clipping and noise.
@@ -95,9 +96,11 @@ class PromiseRecord:
     images: int
     asked: str
     galleries: tuple[GalleryOdds, ...]
-    accuracy: float | None
-    accuracy_clipped: float | None
-    accuracy_noisy: float | None
+    accuracy: float | None = None
+    accuracy_clipped: float | None = None
+    accuracy_noisy: float | None = None
+    accuracy_adapted: float | None = None
+    adapted_on: int = 0
     accuracy_most: float
     results: tuple[AttackResult, ...] = ()
     assumptions: tuple[str, ...]

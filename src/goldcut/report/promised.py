@@ -24,7 +24,7 @@ def sentences(promise: PromiseRecord) -> tuple[str, ...]:
     if promise.accuracy is not None:
         said.append(
             f"The price: accuracy {percent(promise.accuracy)} as it is, {percent(promise.accuracy_clipped)} clipped,"
-            f" {percent(promise.accuracy_noisy)} with the noise."
+            f" {percent(promise.accuracy_noisy)} with the noise{_adapted(promise)}."
         )
     if promise.accuracy_most < 1:
         said.append(f"So few bits leave no classifier more than {percent(promise.accuracy_most)}.")
@@ -42,6 +42,13 @@ def sentences(promise: PromiseRecord) -> tuple[str, ...]:
     if promise.fisher is not None:
         said.append(neighbours(promise.fisher))
     return tuple(said)
+
+
+def _adapted(promise: PromiseRecord) -> str:
+    if promise.accuracy_adapted is None:
+        return ""
+    found = percent(promise.accuracy_adapted)
+    return f", {found} once the cloud half has learned from noisy Z of {promise.adapted_on:,} other images"
 
 
 def neighbours(fisher: FisherLeakage) -> str:

@@ -94,30 +94,23 @@ def attack_sent(
     return leakage.results
 
 
-def accuracies(
-    graph: CutGraph,
-    cut: Cut,
-    z: Float[Tensor, "n d"],
-    labels: Int[Tensor, " n"],
-    clipped: Float[Tensor, "n d"],
-    sigma: float,
-    noise: torch.Generator,
-    device: str,
-) -> tuple[float, float, float]:
-    """Accuracy of the cloud half on Z as it is, clipped, and with one release of the noise."""
-    cloud: nn.Module | Callable[[Tensor], Tensor] = (
-        (lambda z: z) if cut.level == "output" else split_at(graph, cut.name).cloud
-    )
+def cloud_at(graph: CutGraph, cut: Cut) -> Callable[[Tensor], Tensor]:
+    """The cloud half at a cut; nothing is left to do behind the output."""
+    if cut.level == "output":
+        return lambda z: z
+    return split_at(graph, cut.name).cloud
 
-    def share(sent: Float[Tensor, "n d"]) -> float:
-        answers = []
-        with torch.no_grad():
-            for start in range(0, len(sent), BATCH_SIZE):
-                part = sent[start : start + BATCH_SIZE].view(-1, *cut.shape).to(device)
-                answers.append(cloud(part).flatten(1).argmax(1).cpu())
-        return float((torch.cat(answers) == labels).double().mean())
 
-    return share(z), share(clipped), share(clipped + sigma * torch.randn(clipped.shape, generator=noise))
+def accuracy_of(
+    cloud: Callable[[Tensor], Tensor], cut: Cut, sent: Float[Tensor, "n d"], labels: Int[Tensor, " n"], device: str
+) -> float:
+    """How often a cloud half is right about what is sent."""
+    answers = []
+    with torch.no_grad():
+        for start in range(0, len(sent), BATCH_SIZE):
+            part = sent[start : start + BATCH_SIZE].view(-1, *cut.shape).to(device)
+            answers.append(cloud(part).flatten(1).argmax(1).cpu())
+    return float((torch.cat(answers) == labels).double().mean())
 
 
 def galleries(

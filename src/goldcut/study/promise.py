@@ -25,10 +25,11 @@ from goldcut.probe.promise import (
 )
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut, PromiseRecord
-from goldcut.sources.images import Images
+from goldcut.sources.images import Images, Pack
+from goldcut.study.adapt import adapt_cloud
 from goldcut.study.attack import VICTIMS, divide_parts
 from goldcut.study.neighbours import fisher_leakage
-from goldcut.study.price import accuracies, attack_sent, galleries
+from goldcut.study.price import accuracy_of, attack_sent, cloud_at, galleries
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.run import Run, reopen
 from goldcut.study.scan import BATCH_SIZE, MEMORY_BYTES
@@ -67,6 +68,7 @@ def promise(
     releases: int = 1,
     attacks: str | None = "standard",
     effort: str = "small",
+    adapt: bool = False,
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
@@ -83,6 +85,8 @@ def promise(
         releases: How often the same input is sent.
         attacks: What is tried in spite of the promise: a set or names; None for nothing.
         effort: Of the attacks.
+        adapt: Whether to train the cloud half on noisy Z and to write RUN/adapted.safetensors: on the training part of
+            the data, or where there is none on the half of the images that gives no limits and no accuracy.
         device: Where the model runs.
         memory: Most bytes for Z.
         seed: Divides the images into halves, and of the noise.
@@ -118,9 +122,24 @@ def promise(
     known = bits(whole, sigma, releases)
     noise = torch.Generator().manual_seed(seed)
     comparable = n_classes == graph.cuts[-1].elements
-    accuracy: tuple[float | None, ...] = (None, None, None)
+    accuracy: dict[str, float] = {}
+    adapted = None
+    if adapt and not (comparable and place.level != "output"):
+        raise DataError(
+            f"the cloud half at {place.name} has nothing to learn from: it must end in a logit for each class",
+            "Leave --adapt out, or choose a cut before the output.",
+        )
     if comparable:
-        accuracy = accuracies(graph, place, second.z, second.labels, clipped, sigma, noise, device)
+        noisy = clipped + sigma * torch.randn(clipped.shape, generator=noise)
+        cloud = cloud_at(graph, place)
+        sent = {"as it is": second.z, "clipped": clipped, "noisy": noisy}
+        accuracy = {name: accuracy_of(cloud, place, one, second.labels, device) for name, one in sent.items()}
+    if adapt:
+        own = _training_half(graph, place, pack, first, device, memory, seed, progress)
+        learned = clip_norm(own.z, norm), own.labels
+        adapted = adapt_cloud(target, place, *learned, sigma, device=device, seed=seed, progress=progress)
+        adapted.save(run.adapted_path)
+        accuracy["adapted"] = accuracy_of(adapted.cloud, place, noisy, second.labels, device)
     results = attack_sent(
         graph,
         place,
@@ -151,9 +170,11 @@ def promise(
         images=len(clipped),
         asked=asked,
         galleries=galleries(clipped, second.labels, within, sigma, releases, gallery, noise),
-        accuracy=accuracy[0],
-        accuracy_clipped=accuracy[1],
-        accuracy_noisy=accuracy[2],
+        accuracy=accuracy.get("as it is"),
+        accuracy_clipped=accuracy.get("clipped"),
+        accuracy_noisy=accuracy.get("noisy"),
+        accuracy_adapted=accuracy.get("adapted"),
+        adapted_on=adapted.images if adapted else 0,
         accuracy_most=odds(known, n_classes),
         results=results,
         assumptions=ASSUMPTIONS,
@@ -195,14 +216,44 @@ def _read_halves(
     """Z of all images at the cut, in two halves that have no image in common."""
     _, unique = np.unique(images.hashes(), return_index=True)
     order = np.random.default_rng(seed).permutation(unique)
+    if len(order) < 2 * LEAST:
+        raise DataError(f"a promise needs at least {2 * LEAST} different images; these are {len(order)}", "Scan more.")
+    z, labels = _read(graph, cut, images, order, device, memory, progress), torch.from_numpy(images.labels[order])
+    middle = len(order) // 2
+    return _Half(z[:middle], labels[:middle]), _Half(z[middle:], labels[middle:])
+
+
+def _training_half(
+    graph: CutGraph, cut: Cut, pack: Pack, first: _Half, device: str, memory: int, seed: int, progress: Progress
+) -> _Half:
+    """Z of the training part, without images that are scanned too; the first half where there is no such part."""
+    images = pack.attacker
+    if images is None or images.classes != pack.scanned.classes:
+        return first
+    apart = np.flatnonzero(~np.isin(images.hashes(), pack.scanned.hashes()))
+    order = np.random.default_rng(seed).permutation(apart)[: max(1, memory // (16 * cut.elements))]
+    if len(order) < LEAST:
+        return first
+    z = _read(graph, cut, images, order, device, memory, progress)
+    return _Half(z, torch.from_numpy(images.labels[order]))
+
+
+def _read(
+    graph: CutGraph,
+    cut: Cut,
+    images: Images,
+    order: Int[np.ndarray, " n"],
+    device: str,
+    memory: int,
+    progress: Progress,
+) -> Float[Tensor, "n d"]:
+    """Z of some images at the cut, flattened."""
     needed = 4 * cut.elements * len(order) * 4
     if needed > memory:
         raise BudgetError(
             f"Z of {len(order)} images at {cut.name} and the work on it take {needed / 2**30:.1f} GiB",
             "Raise --memory, or scan fewer images.",
         )
-    if len(order) < 2 * LEAST:
-        raise DataError(f"a promise needs at least {2 * LEAST} different images; these are {len(order)}", "Scan more.")
     z = torch.empty(len(order), cut.elements)
     for start in range(0, len(order), BATCH_SIZE):
         part = slice(start, min(start + BATCH_SIZE, len(order)))
@@ -212,6 +263,4 @@ def _read_halves(
 
         read_cuts(graph, images.batch(order[part]).to(device), [cut.name], keep)
         progress(f"Z at {cut.name}", part.stop, len(order))
-    labels = torch.from_numpy(images.labels[order])
-    middle = len(order) // 2
-    return _Half(z[:middle], labels[:middle]), _Half(z[middle:], labels[middle:])
+    return z

@@ -52,6 +52,11 @@ class Run:
         """The noise that keeps a promise, and its price."""
         return self.folder / "promise.json"
 
+    @property
+    def adapted_path(self) -> Path:
+        """Weights whose cloud half was trained on what a promise sends."""
+        return self.folder / "adapted.safetensors"
+
     def scan(self) -> ScanRecord:
         """The scan, checked for its schema version.
 

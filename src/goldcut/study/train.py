@@ -19,11 +19,11 @@ from goldcut.progress import Progress, silent
 from goldcut.records import Cut, TrainRecord, write_atomically
 from goldcut.sources.factory import suggest
 from goldcut.sources.images import Images, Pack, Parts, divide
-from goldcut.sources.models import Normalised, Target, hash_model, load_model
+from goldcut.sources.models import Target, hash_model, load_model
 from goldcut.study.places import choose_places, choose_watched
 from goldcut.study.provenance import Stopwatch
 from goldcut.study.scan import open_sources
-from goldcut.study.weights import Files
+from goldcut.study.weights import Files, state_of
 from goldcut.training.augment import AUGMENTATIONS
 from goldcut.training.classifier import PRECISIONS, Recipe, selected_epoch, steps_per_epoch, train_classifier
 from goldcut.training.sending import Sending
@@ -176,7 +176,7 @@ def train(
     logits = judge(graph, pack.scanned, recipe.sending, device=device, seed=seed)
     correct = (logits.argmax(1).numpy() == pack.scanned.labels).astype(np.float64)
     low, high = bootstrap_mean(correct, seed=seed)
-    write_atomically(files.weights, safetensors.torch.save(_state(target.model)))
+    write_atomically(files.weights, safetensors.torch.save(state_of(target.model)))
     record = replace(
         record,
         model=replace(target.record, checkpoint=str(out), weights=None, sha256=hash_model(target.model)),
@@ -267,9 +267,3 @@ def _logits(target: Target) -> int:
     with torch.no_grad():
         parameter = next(target.model.parameters())
         return int(target.model(torch.full((2, *target.input_shape), 0.5, device=parameter.device)).shape[-1])
-
-
-def _state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict of the user's model itself, on the CPU; shared tensors are written under each of their names."""
-    body = model.body if isinstance(model, Normalised) else model
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in body.state_dict().items()}

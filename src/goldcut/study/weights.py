@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from goldcut import records
 from goldcut.errors import RunError
 from goldcut.records import TrainRecord, write_atomically
+from goldcut.sources.models import Normalised
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict of the user's model itself, on the CPU; shared tensors are written under each of their names."""
+    body = model.body if isinstance(model, Normalised) else model
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in body.state_dict().items()}
 
 
 @dataclass(frozen=True)
