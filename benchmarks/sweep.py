@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from goldcut.sweeps.executors import LocalProcesses, Outcome
+from goldcut.sweeps.executors import Outcome
+from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Store
 from goldcut.sweeps.trials import ModelSource, Trial

@@ -9,7 +9,7 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── TrainingError       a training cannot be carried out (targets that a loss cannot take, diverged)
 ├── DeployError         the exported halves cannot be made, verified, served or reached
 ├── WireError           a message is no Z of this cut (name, type, size, values)
-├── SweepError          the file or the folder of a sweep cannot be used (unknown keys, wrong types)
+├── SweepError          the file, folder or cluster of a sweep cannot be used (unknown keys, no answer)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -61,7 +61,7 @@ class WireError(GoldcutError):
 
 
 class SweepError(GoldcutError):
-    """The file or the folder of a sweep cannot be used."""
+    """The file, the folder or the cluster of a sweep cannot be used."""
 
 
 class MissingExtra(GoldcutError):

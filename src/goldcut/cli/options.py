@@ -120,6 +120,12 @@ cut_options = bundle(
 defense_option = click.option(
     "--defense", metavar="NAME:X", help="What is done to Z: noise:0.3, laplace:0.3, dropout:0.5, topk:0.1, quantise:4."
 )
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Work as tasks of a Ray cluster, not of this machine: HOST:PORT or auto for one that this machine belongs to, "
+    "local to start one here.",
+)
 labels_option = click.option(
     "--labels",
     default="truth",

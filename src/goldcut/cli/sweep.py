@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goldcut.cli.audit import duration
-from goldcut.cli.options import Memory, json_option, out_option, progress_bars
+from goldcut.cli.options import Memory, cluster_option, json_option, out_option, progress_bars
 
 if TYPE_CHECKING:
     from goldcut.sweeps.estimate import Forecast
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @out_option
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once; default: one for each four cores.")
+@cluster_option
 @click.option("--device", default="cpu", show_default=True, help="Where each trial computes: cpu, cuda, ...")
 @click.option("--memory", type=Memory(), default="4G", show_default=True, help="Most memory for each trial.")
 @click.option("--retry-failed", is_flag=True, help="Try trials again that have failed.")
@@ -28,6 +29,7 @@ def sweep(
     file: Path | None,
     out: Path,
     workers: int | None,
+    cluster: str | None,
     device: str,
     memory: int,
     retry_failed: bool,
@@ -39,6 +41,8 @@ def sweep(
     The same command goes on where an interrupted one stopped, and exits with 1 when a trial has failed. Without FILE it
     shows what the folder holds.
     """
+    if dry_run and cluster:
+        raise click.UsageError("--dry-run estimates for this machine: leave --cluster out.")
     from goldcut.records import to_json
     from goldcut.sweeps.estimate import forecast
     from goldcut.sweeps.executors import count_cores, share_cores
@@ -59,6 +63,7 @@ def sweep(
                 file,
                 out,
                 workers=workers,
+                cluster=cluster,
                 device=device,
                 memory=memory,
                 retry_failed=retry_failed,

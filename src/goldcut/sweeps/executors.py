@@ -1,36 +1,34 @@
-"""Who carries trials out: one seam, and local processes behind it.
+"""Who carries trials out: the seam. Behind it are processes of this machine and the tasks of a Ray cluster.
 
 A trial that raises is an outcome like another. A worker that dies (killed, out of memory) loses its trial, and says so.
+Whoever works in a run folder holds its lock, so that a worker that outlives its sweep is never met by another.
 """
 
-import contextlib
-import multiprocessing
+import fcntl
 import os
-import signal
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from goldcut.errors import GoldcutError
-from goldcut.sweeps.trials import Trial
+from goldcut.errors import GoldcutError, SweepError
 
-Work = Callable[[Trial, Path], list[dict[str, Any]]]
-"""Carries out a trial in its run folder and returns the rows of its table; can be pickled."""
+Row = dict[str, Any]
+
+Work = Callable[[Any, Path], list[Row]]
+"""Carries out a task, such as a trial, in its folder and returns the rows of its table; can be pickled."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 CORES_A_WORKER = 4
 """Cores for each worker where nobody says how many workers there are; the attacks of a trial share them."""
 
-PATIENCE = 5.0
-"""Seconds that a worker has to end before it is killed."""
+LOCK_SECONDS = 60.0
+"""Seconds that a run folder is waited for while somebody else still works in it."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ class Executor(ABC):
         """Trials at once."""
 
     @abstractmethod
-    def start(self, id: str, trial: Trial, folder: Path) -> None:
-        """Begin a trial; there must be capacity left."""
+    def start(self, id: str, task: Any, folder: Path) -> None:
+        """Begin a task, such as a trial; there must be capacity left."""
 
     @abstractmethod
     def wait(self, seconds: float) -> list[Outcome]:
@@ -73,11 +71,12 @@ class Executor(ABC):
         """Stop everything that is still going on."""
 
 
-def attempt(work: Work, id: str, trial: Trial, folder: Path) -> Outcome:
-    """Carry out a trial; whatever it raises becomes its outcome."""
+def attempt(work: Work, id: str, task: Any, folder: Path) -> Outcome:
+    """Carry out a task, alone in its folder; whatever it raises becomes its outcome."""
     start = time.perf_counter()
     try:
-        rows = work(trial, folder)
+        with alone(folder):
+            rows = work(task, folder)
     except GoldcutError as error:
         return Outcome(id, error=str(error), seconds=time.perf_counter() - start)
     except Exception as error:
@@ -85,6 +84,29 @@ def attempt(work: Work, id: str, trial: Trial, folder: Path) -> Outcome:
         said = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
         return Outcome(id, error=said, seconds=time.perf_counter() - start)
     return Outcome(id, rows=rows, seconds=time.perf_counter() - start)
+
+
+@contextmanager
+def alone(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing; it ends with this process at the latest.
+
+    Raises:
+        SweepError: Somebody else holds it for so many seconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    limit = time.monotonic() + seconds
+    with open(folder / ".lock", "w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise SweepError(
+                        f"a worker of another sweep still works in {folder}", "End it, then sweep with --retry-failed."
+                    ) from None
+                time.sleep(0.05)
+        yield
 
 
 def count_cores() -> int:
@@ -103,123 +125,27 @@ def share_cores(cores: int, workers: int | None = None) -> tuple[int, int]:
     return many, cores // many
 
 
-class LocalProcesses(Executor):
-    """Fresh processes on this machine; one that dies is replaced.
+def share_nodes(cores: Sequence[int], workers: int | None = None) -> tuple[int, int]:
+    """Trials at once on several machines and the threads of each trial, never more on a machine than it has cores.
+
+    Each trial is on one machine. So many threads that `workers` trials fit; as many as the smallest machine has, up to
+    CORES_A_WORKER, and as many trials as fit, where nobody says how many.
 
     Args:
-        work: What is done with a trial.
-        workers: Processes.
-        threads: Computing threads of each.
+        cores: Of each machine, at least one.
+        workers: Trials at once, if anybody says so.
+
+    Example:
+        >>> share_nodes([16, 2]), share_nodes([4, 4], 3), share_nodes([2, 2], 9)
+        ((9, 2), (3, 2), (4, 1))
     """
-
-    def __init__(self, work: Work, workers: int, threads: int) -> None:
-        self._work, self._workers, self._threads = work, workers, threads
-        self._crew: list[_Worker] = []
-
-    @property
-    def capacity(self) -> int:
-        return self._workers
-
-    def start(self, id: str, trial: Trial, folder: Path) -> None:
-        self._crew = [worker for worker in self._crew if worker.task or worker.process.is_alive()]
-        worker = next((worker for worker in self._crew if worker.task is None), None)
-        if worker is None:
-            worker = _Worker(self._work, self._threads)
-            self._crew.append(worker)
-        worker.give(id, trial, folder)
-
-    def wait(self, seconds: float) -> list[Outcome]:
-        busy = [worker for worker in self._crew if worker.task]
-        connection.wait([one for worker in busy for one in (worker.pipe, worker.process.sentinel)], seconds)
-        return [outcome for worker in busy if (outcome := worker.take())]
-
-    def close(self) -> None:
-        for worker in self._crew:
-            if worker.task is None:
-                worker.pipe.close()  # it ends by itself, tidily
-            else:
-                worker.process.terminate()
-        for worker in self._crew:
-            worker.end()
-        self._crew = []
+    if workers is None:
+        threads = min(CORES_A_WORKER, *cores)
+        return fit(cores, threads), threads
+    threads = next((many for many in range(max(cores), 1, -1) if fit(cores, many) >= workers), 1)
+    return min(workers, fit(cores, threads)), threads
 
 
-class _Worker:
-    """A process and the trial that it has."""
-
-    def __init__(self, work: Work, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        self.task: str | None = None
-        with _threads_of_children(threads):
-            self.process.start()
-        theirs.close()
-
-    def give(self, id: str, trial: Trial, folder: Path) -> None:
-        self.task = id
-        with contextlib.suppress(OSError):  # it has just died, and will be found dead
-            self.pipe.send((id, trial, folder))
-
-    def take(self) -> Outcome | None:
-        """Its outcome, if it has ended."""
-        id = self.task or ""
-        try:
-            if self.pipe.poll():
-                outcome: Outcome = self.pipe.recv()
-            elif self.process.is_alive():
-                return None
-            else:
-                raise EOFError
-        except (EOFError, OSError):
-            self.end()
-            outcome = Outcome(id, lost=_how_it_ended(self.process.exitcode))
-        self.task = None
-        return outcome
-
-    def end(self) -> None:
-        self.process.join(PATIENCE)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.pipe.close()
-
-
-def _serve(pipe: connection.Connection, work: Work) -> None:
-    """The life of a worker: trials come in, outcomes go out; it ends with the process that made it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            id, trial, folder = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(attempt(work, id, trial, folder))
-
-
-def _end_with_parent() -> None:
-    """So that nobody works in a run folder that the next sweep goes on with."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextlib.contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes that are started meanwhile compute with so many threads."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"its worker was killed by signal {-code}"
-    return f"its worker ended with code {code}"
+def fit(cores: Sequence[int], threads: int) -> int:
+    """Trials of so many threads that fit on machines with these cores."""
+    return sum(each // threads for each in cores)

@@ -1,11 +1,11 @@
-"""The loop of a sweep: claim, start, wait, record; again until nothing is left."""
+"""The loop of a sweep: record what has ended and claim what is next, start, wait; again until nothing is left."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from goldcut.progress import Progress, silent
 from goldcut.sweeps.executors import Executor, Outcome
-from goldcut.sweeps.store import Store
+from goldcut.sweeps.store import Entry, Store
 from goldcut.sweeps.trials import Trial
 
 BEAT = 5.0
@@ -26,24 +26,35 @@ def run_trials(store: Store, trials: Sequence[Trial], executor: Executor, *, pro
     ids = [trial.id for trial in trials]
     ended = sum(entry.state in ("done", "failed") for entry in store.entries(ids))
     running: set[str] = set()
+    outcomes: list[Outcome] = []
     beaten = time.monotonic()
     try:
         while True:
-            progress("trials", ended, len(ids))
-            while len(running) < executor.capacity and (entry := store.claim(ids)):
+            with store.together():
+                ended += sum(_record(store, outcome) for outcome in outcomes)
+                begun = list(_claim(store, ids, executor.capacity - len(running)))
+                if time.monotonic() - beaten > BEAT:
+                    store.beat()
+                    beaten = time.monotonic()
+            for entry in begun:
                 executor.start(entry.id, entry.trial, store.run_folder(entry.id))
                 running.add(entry.id)
+            progress("trials", ended, len(ids))
             if not running:
                 return
-            for outcome in executor.wait(BEAT):
-                running.remove(outcome.id)
-                ended += _record(store, outcome)
-            if time.monotonic() - beaten > BEAT:
-                store.beat()
-                beaten = time.monotonic()
+            outcomes = executor.wait(BEAT)
+            running.difference_update(outcome.id for outcome in outcomes)
     finally:
         executor.close()
         store.release()
+
+
+def _claim(store: Store, ids: Sequence[str], most: int) -> Iterator[Entry]:
+    """As many trials as can be had, up to `most`."""
+    for _ in range(most):
+        if (entry := store.claim(ids)) is None:
+            return
+        yield entry
 
 
 def _record(store: Store, outcome: Outcome) -> bool:

@@ -6,7 +6,8 @@
        '------------------------retry-------'
 
 A claim names its owner and when that was last heard of. Several owners may work on one folder; each trial is claimed by
-one, and only its owner can end it. The Parquet file is written before its trial is called done.
+one, and only its owner can end it. The Parquet file is written before its trial is called done. The state has a
+rollback journal, which works on file systems that machines share; a write-ahead log would not.
 """
 
 import contextlib
@@ -88,7 +89,8 @@ class Store:
         try:
             self.tables.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(folder / "sweep.sqlite", timeout=30, isolation_level=None)
-            with self._writing() as db:
+            self._db.execute("PRAGMA journal_mode = TRUNCATE")
+            with self.together() as db:
                 version = db.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, VERSION):
                     raise SweepError(f"{folder} holds a sweep of version {version}", "Give another --out.")
@@ -122,18 +124,23 @@ class Store:
         self.close()
 
     def plan(self, trials: Iterable[Trial]) -> None:
-        """Add the trials that are not here yet, as pending, and set the order of all that are named."""
+        """Add the trials that are not here yet, as pending, and set the order of all that are named.
+
+        Those that are done and whose table is gone are pending again.
+        """
         rows = [(trial.id, place, trial.content) for place, trial in enumerate(trials)]
-        with self._writing() as db:
+        gone = [(id,) for id, *_ in rows if not self.table_path(id).exists()]
+        with self.together() as db:
             db.executemany(
                 "INSERT INTO trials (id, place, content) VALUES (?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET place = excluded.place",
                 rows,
             )
+            db.executemany("UPDATE trials SET state = 'pending' WHERE id = ? AND state = 'done'", gone)
 
     def retry_failed(self, ids: Sequence[str]) -> None:
         """Make failed trials pending again."""
-        with self._writing() as db:
+        with self.together() as db:
             db.executemany(
                 "UPDATE trials SET state = 'pending', error = NULL, losses = 0 WHERE id = ? AND state = 'failed'",
                 [(id,) for id in ids],
@@ -142,7 +149,7 @@ class Store:
     def claim(self, ids: Iterable[str]) -> Entry | None:
         """Claim the first of these trials, in their order of the plan, that is pending or whose owner is gone."""
         wanted = set(ids)
-        with self._writing() as db:
+        with self.together() as db:
             rows = db.execute(
                 "SELECT id, state, owner, heartbeat FROM trials"
                 " WHERE state IN ('pending', 'running') ORDER BY place, id"
@@ -158,7 +165,7 @@ class Store:
 
     def beat(self) -> None:
         """Say that the owner of these claims is alive."""
-        with self._writing() as db:
+        with self.together() as db:
             db.execute(
                 "UPDATE trials SET heartbeat = ? WHERE state = 'running' AND owner = ?", (time.time(), self.owner)
             )
@@ -174,7 +181,7 @@ class Store:
 
     def lose(self, id: str, reason: str) -> State:
         """Note that a worker died of a trial: pending again, or failed when it was one too many."""
-        with self._writing() as db:
+        with self.together() as db:
             losses = 1 + int(db.execute("SELECT losses FROM trials WHERE id = ?", (id,)).fetchone()[0])
             state: State = "failed" if losses >= MOST_LOSSES else "pending"
             error = f"{reason}, {losses} times" if state == "failed" else None
@@ -187,7 +194,7 @@ class Store:
 
     def release(self) -> None:
         """Give back every claim."""
-        with self._writing() as db:
+        with self.together() as db:
             db.execute(
                 "UPDATE trials SET state = 'pending', owner = NULL WHERE state = 'running' AND owner = ?", (self.owner,)
             )
@@ -205,7 +212,7 @@ class Store:
         return Entry(id, read_content(row[0]), *row[1:])
 
     def _end(self, id: str, change: str, *values: Any) -> bool:
-        with self._writing() as db:
+        with self.together() as db:
             done = db.execute(
                 f"UPDATE trials SET {change} WHERE id = ? AND state = 'running' AND owner = ?",
                 (*values, id, self.owner),
@@ -213,8 +220,11 @@ class Store:
             return done.rowcount == 1
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other writer comes between."""
+    def together(self) -> Iterator[sqlite3.Connection]:
+        """What is changed meanwhile is one transaction, which no other writer comes between and one flush ends."""
+        if self._db.in_transaction:
+            yield self._db
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sweep_work
-from goldcut.sweeps.executors import LocalProcesses, share_cores
+from goldcut.errors import SweepError
+from goldcut.sweeps.executors import alone, fit, share_cores, share_nodes
+from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Store
 from goldcut.sweeps.table import read_rows
@@ -21,7 +23,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 import sweep_work
-from goldcut.sweeps.executors import LocalProcesses
+from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Store
 if __name__ == "__main__":
@@ -47,6 +49,30 @@ def test_workers_and_threads_never_ask_for_more_than_the_cores(cores, workers):
     many, threads = share_cores(cores, workers)
     assert 1 <= many * threads <= cores
     assert workers is None or many == min(workers, cores)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 64), min_size=1, max_size=5), st.none() | st.integers(1, 300))
+def test_on_several_machines_as_many_trials_run_as_are_asked_for_or_fit(cores, workers):
+    many, threads = share_nodes(cores, workers)
+    assert 1 <= many <= fit(cores, threads)
+    if workers is None:
+        assert threads <= min(cores), "every machine takes part"
+    else:
+        assert many == min(workers, sum(cores))
+        assert threads == max(cores) or fit(cores, threads + 1) < workers, (
+            "no core is left that another thread could use"
+        )
+
+
+def test_who_works_in_a_folder_is_alone_there(tmp_path):
+    with alone(tmp_path / "run"):
+        with pytest.raises(SweepError, match="still works in"), alone(tmp_path / "run", seconds=0):
+            pytest.fail("two are in it")
+        with alone(tmp_path / "other", seconds=0):
+            pass
+    with alone(tmp_path / "run", seconds=0):
+        pass
 
 
 def test_a_failing_trial_stops_nothing_and_a_killed_worker_gets_a_second_try(tmp_path):
@@ -78,7 +104,7 @@ def test_a_driver_that_is_stopped_takes_its_workers_along_and_the_next_goes_on(t
     workers = {int(path.read_text()) for path in folder.glob("runs/*/pid") if path.read_text()}
     driver.send_signal(sent)
     driver.wait(60)
-    wait_for(lambda: not any(is_alive(pid) for pid in workers))
+    wait_for(lambda: not any(sweep_work.is_alive(pid) for pid in workers))
     written = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*.parquet")}
     with Store(folder) as store:
         before = store.entries()
@@ -97,10 +123,3 @@ def wait_for(condition, process=None, seconds=600):
         assert process is None or process.poll() is None, "the driver has ended"
         assert time.monotonic() < limit, "nothing came"
         time.sleep(0.02)
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -52,6 +52,34 @@ def test_done_failed_and_released(store):
     assert store.claim(IDS).id == IDS[2], "what is done or failed is not claimed again"
 
 
+def test_what_is_changed_together_is_changed_or_not_as_a_whole(store):
+    def go_on():
+        with store.together():
+            store.fail(IDS[0], "no")
+            yield store.claim(IDS).id
+
+    store.claim(IDS)
+    stopped = go_on()
+    assert next(stopped) == IDS[1]
+    with pytest.raises(ZeroDivisionError):
+        stopped.throw(ZeroDivisionError)
+    assert states(store) == ["running", "pending", "pending"]
+    assert list(go_on()) == [IDS[1]]
+    with sqlite3.connect(store.folder / "sweep.sqlite") as other:
+        found = other.execute("SELECT state FROM trials ORDER BY place").fetchall()
+    other.close()
+    assert [state for (state,) in found] == ["failed", "running", "pending"]
+
+
+def test_a_done_trial_whose_table_is_gone_is_planned_again(store):
+    for id in IDS[:2]:
+        store.claim(IDS)
+        store.finish(id, count_up(THREE[0], None), 1)
+    store.table_path(IDS[1]).unlink()
+    store.plan(THREE)
+    assert states(store) == ["done", "pending", "pending"]
+
+
 def test_a_failed_trial_is_tried_again_only_when_asked(store):
     store.claim(IDS)
     store.fail(IDS[0], "no", 0)
