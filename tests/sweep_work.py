@@ -44,11 +44,11 @@ def say_threads(trial, folder):
 
 
 def wait_for_leave(trial, folder):
-    """The first two at once; the others, with a trace of who is at it, once a file `go` beside the run folders says so."""
+    """Two at once; the others, with a trace of who is at it, once there is a file `go` beside the run folders."""
     (folder / "pid").write_text(str(os.getpid()))
     while trial.seed > 1 and not (folder.parent / "go").exists():
         time.sleep(0.02)
-    return count_up(trial, folder)
+    return [row | {"edge_flops": int(os.environ["OMP_NUM_THREADS"])} for row in count_up(trial, folder)]
 
 
 def is_alive(pid):

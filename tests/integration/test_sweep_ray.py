@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import sweep_work
-from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.processes import LocalProcesses
+from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Store
 from goldcut.sweeps.table import read_rows
 
@@ -68,9 +68,10 @@ def cluster(environment):
 def undisturbed(tmp_path_factory):
     """What local processes make of the same trials."""
     folder = tmp_path_factory.mktemp("whole")
+    let_go(folder)
     with Store(folder) as store:
         store.plan(sweep_work.trials(6))
-        run_trials(store, sweep_work.trials(6), LocalProcesses(sweep_work.count_up, 1, 1))
+        run_trials(store, sweep_work.trials(6), LocalProcesses(sweep_work.wait_for_leave, 1, 1))
     return look(folder)
 
 

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,9 +77,9 @@ class RayTasks(Executor):
                 "max_retries": 0,
                 "runtime_env": {"env_vars": dict.fromkeys(THREAD_VARIABLES, str(self.threads))},
             }
-            self._place = _make_place(folder)
+            self._place = make_place(folder)
             self._look(list(cores))
-            self._remote = self._ray.remote(num_cpus=self.threads, num_gpus=gpus, **self._options)(_carry)
+            self._remote = self._ray.remote(num_cpus=self.threads, num_gpus=gpus, **self._options)(carry)
             self._work = self._ray.put(work)
         except BaseException:
             self.close()
@@ -135,7 +136,7 @@ class RayTasks(Executor):
         looks = [
             self._ray.remote(
                 num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False), **self._options
-            )(_look).remote(self._place)
+            )(look).remote(self._place)
             for node in nodes
         ]
         try:
@@ -150,21 +151,29 @@ class RayTasks(Executor):
             raise SweepError(problem, "Give every machine the same goldcut and the same folders.")
 
 
-class _Place:
+@dataclass(frozen=True)
+class Place:
     """Where a sweep works, under the same path on all machines.
 
-    Args:
+    Attributes:
         home: Folder in which the command was given; relative paths begin there.
         token: A file that the command has written.
         word: What it holds.
+        version: Of goldcut.
     """
 
-    def __init__(self, home: Path, token: Path, word: str) -> None:
-        self.home, self.token, self.word = home, token, word
-        self.version = importlib.metadata.version("goldcut")
+    home: Path
+    token: Path
+    word: str
+    version: str
 
 
-def _make_place(folder: Path) -> _Place:
+def make_place(folder: Path) -> Place:
+    """Write the token into the folder.
+
+    Raises:
+        SweepError: It cannot be written.
+    """
     word = uuid4().hex
     token = folder.absolute() / f".shared-{word[:8]}"
     try:
@@ -172,10 +181,10 @@ def _make_place(folder: Path) -> _Place:
         token.write_text(word)
     except OSError as error:
         raise SweepError(f"{folder} cannot be written: {error.strerror}", "Give another --out.") from error
-    return _Place(Path.cwd(), token, word)
+    return Place(Path.cwd(), token, word, importlib.metadata.version("goldcut"))
 
 
-def _look(place: _Place) -> str | None:
+def look(place: Place) -> str | None:
     """What is wrong with this machine, in words."""
     here = socket.gethostname()
     version = importlib.metadata.version("goldcut")
@@ -190,9 +199,9 @@ def _look(place: _Place) -> str | None:
     return f"{here} does not share {place.token.parent} and {place.home} with the command"
 
 
-def _carry(work: Work, id: str, task: Any, folder: Path, place: _Place) -> Outcome:
+def carry(work: Work, id: str, task: Any, folder: Path, place: Place) -> Outcome:
     """The life of a task."""
-    if problem := _look(place):
+    if problem := look(place):
         return Outcome(id, error=problem)
     return attempt(work, id, task, folder)
 
@@ -224,9 +233,7 @@ def _connect(ray: ModuleType, address: str) -> None:
         with _quiet():
             ray.init(**options)
     except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        raise SweepError(
-            f"no Ray cluster can be used at {address}: {_first_line(error)}", START
-        ) from error
+        raise SweepError(f"no Ray cluster can be used at {address}: {_first_line(error)}", START) from error
 
 
 def _knock(address: str) -> None:
@@ -247,7 +254,11 @@ def _knock(address: str) -> None:
         with grpc.insecure_channel(address) as channel:
             channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=KNOCK_SECONDS)
     except grpc.RpcError as error:
-        if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNIMPLEMENTED):
+        if error.code() in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.UNIMPLEMENTED,
+        ):
             raise SweepError(f"no Ray cluster answers at {address}", START) from error
 
 
