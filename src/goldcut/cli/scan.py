@@ -6,6 +6,7 @@ import click
 
 from goldcut.cli.options import (
     Flags,
+    cluster_option,
     cut_options,
     defense_option,
     json_option,
@@ -26,6 +27,8 @@ from goldcut.cli.options import (
 @cut_options
 @defense_option
 @run_options
+@click.option("--shards", type=click.IntRange(min=1), help="Share the images out among so many processes.")
+@cluster_option
 @json_option
 def scan(
     model: str,
@@ -36,6 +39,8 @@ def scan(
     cut_flags: Flags,
     defense: str | None,
     run_flags: Flags,
+    shards: int | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Measure Z at every cut of MODEL on the labelled images DATA.
@@ -46,12 +51,17 @@ def scan(
     from goldcut.report.terminal import print_scan
     from goldcut.study.scan import open_sources
     from goldcut.study.scan import scan as run_scan
+    from goldcut.sweeps.shards import scan_in_shards
+    from goldcut.sweeps.trials import name_source
 
+    flags = {"out": out, "labels": labels, "defense": defense, **cut_flags, **run_flags}
     with progress_bars() as progress:
-        target, pack = open_sources(model, data, **model_flags)
-        record = run_scan(
-            target, pack, out=out, labels=labels, defense=defense, **cut_flags, **run_flags, progress=progress
-        )
+        if shards is None and cluster is None:
+            target, pack = open_sources(model, data, **model_flags)
+            record = run_scan(target, pack, **flags, progress=progress)
+        else:
+            source = name_source(model, **model_flags)
+            record = scan_in_shards(source, data, **flags, shards=shards, cluster=cluster, progress=progress)
     if as_json:
         click.echo(to_json(record), nl=False)
     else:

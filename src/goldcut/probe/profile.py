@@ -1,6 +1,6 @@
 """A row of statistics for each cut, from one pass over labelled images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from goldcut.probe.labels import looks_like_logits, predict
 from goldcut.probe.reserves import check_labels, find_reserves
 from goldcut.probe.resume import Bookmark, fingerprint
 from goldcut.probe.sample import Sample, measure_sample
-from goldcut.probe.tally import deal, tally_cuts
+from goldcut.probe.tally import Tally, deal, tally_cuts
 from goldcut.progress import Progress, silent
 from goldcut.records import CutProfile, PricedCut, Refused, SampleCounts
 from goldcut.sources.images import Images
@@ -25,6 +25,9 @@ from goldcut.sources.models import hash_model
 
 PAPER_BATCH = 128
 """Images in the one batch of the paper's script."""
+
+TallyPass = Callable[..., tuple[dict[str, Tally], Int[ndarray, " n"]]]
+"""What `tally_cuts` is, by its arguments and its answer."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def profile_cuts(
     memory_bytes: int = 2**32,
     seed: int = 0,
     checkpoint: Path | None = None,
+    tally: TallyPass = tally_cuts,
     progress: Progress = silent,
 ) -> Profile:
     """Measure Z at every cut.
@@ -74,6 +78,7 @@ def profile_cuts(
         memory_bytes: Most bytes for the state and a batch.
         seed: Deals the images into folds, draws those of the effective rank and of the paper's batch.
         checkpoint: File that an interrupted call leaves and the next one goes on from.
+        tally: Carries out the pass over all images, like `tally_cuts`; others may share it out.
         progress: Told how far it is, after each batch.
 
     Raises:
@@ -89,7 +94,7 @@ def profile_cuts(
         key = fingerprint(hash_model(graph.module), images.record.sha256, labels.astype("<i8").tobytes(), settings)
         bookmark = Bookmark(checkpoint, key)
     radii_paper, no_logits = _paper_radii(graph, images, cuts, batch_size, device, seed)
-    tallies, predicted = tally_cuts(
+    tallies, predicted = tally(
         graph,
         images,
         cuts,

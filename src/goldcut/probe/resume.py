@@ -54,7 +54,12 @@ class Bookmark:
 
     def offer(self, tensors: dict[str, Tensor], done: int) -> None:
         """Keep the state, unless the last write is too fresh."""
-        if self.path is not None and time.monotonic() - self._written >= SECONDS:
+        if time.monotonic() - self._written >= SECONDS:
+            self.keep(tensors, done)
+
+    def keep(self, tensors: dict[str, Tensor], done: int) -> None:
+        """Keep the state."""
+        if self.path is not None:
             head = {"key": self.key, "done": str(done)}
             plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
             write_atomically(self.path, safetensors.torch.save(plain, head))

@@ -1,10 +1,11 @@
 """One pass over images sorted by class, keeping O(D) numbers a cut whatever the number of classes.
 
 Only the class being read has its own moments, one group for each jackknife fold. When its last image
-has been seen they become its scatter (with all folds and without each) and join those of all images.
+has been seen they become its scatter (with all folds and without each) and join those of all images. Parts of the
+images can be tallied apart and joined in order: what a part has of a class that an earlier one began it keeps apart.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,6 +84,11 @@ class Plan:
     def __len__(self) -> int:
         return len(self.order)
 
+    def carried(self, place: int) -> int | None:
+        """The class that has images on both sides of a place in the order, if there is one."""
+        inside = 0 < place < len(self)
+        return int(self.labels[place]) if inside and self.labels[place - 1] == self.labels[place] else None
+
     def pieces(self, start: int, stop: int) -> Iterator[Piece]:
         """Images start to stop of the order: as few pieces as MOST_GROUPS allows."""
         labels, folds = self.labels[start:stop], self.folds[start:stop]
@@ -124,16 +130,19 @@ class Tally:
 
     Args:
         cut: The cut.
-        plan: What will be read.
+        plan: What is read.
         device: Where Z is.
+        start: Place in the order from which on it is read.
     """
 
-    def __init__(self, cut: Cut, plan: Plan, device: torch.device | str = "cpu") -> None:
+    def __init__(self, cut: Cut, plan: Plan, device: torch.device | str = "cpu", start: int = 0) -> None:
         views = 1 + plan.n_folds
         self.cut = cut
         self.layout = Layout.of(cut)
         self.total = Moments.empty(self.layout, plan.n_folds, device)
         self.current = Moments.empty(self.layout, plan.n_folds, device)
+        self.begun = plan.carried(start)
+        self.head = None if self.begun is None else Moments.empty(self.layout, plan.n_folds, device)
         self.class_count = torch.zeros(views, plan.n_classes, dtype=torch.float64)
         self.class_within = torch.zeros(views, plan.n_classes, dtype=torch.float64)
         self.channel_within = torch.zeros(views, self.layout.channels, dtype=torch.float64, device=device)
@@ -152,6 +161,9 @@ class Tally:
             )
         for segment in piece.segments:
             part = moments.rows(segment.groups)
+            if self.head is not None and segment.label == self.begun:
+                self.head.rows(segment.folds).absorb(part)
+                continue
             whole = segment.last and len(part.count) == len(self.current.count) and not bool(self.current.count.any())
             if not whole:
                 self.current.rows(segment.folds).absorb(part)
@@ -165,6 +177,23 @@ class Tally:
         self.channel_within += pooled.scatter
         self.total.absorb(moments)
         self.current.clear()
+
+    def join(self, later: "Tally", ended: bool) -> None:
+        """Take in the tally of the images right behind these; this one has seen all images before them.
+
+        Args:
+            later: Its own state stays as it is.
+            ended: Whether a class that both have images of has none behind them.
+        """
+        if later.head is not None and later.begun is not None:
+            self.current.absorb(later.head)
+            if ended:
+                self._close(later.begun, self.current)
+        self.class_count += later.class_count
+        self.class_within += later.class_within
+        self.channel_within += later.channel_within
+        self.total.absorb(later.total)
+        self.current.absorb(later.current)
 
     def scatter(self) -> Scatter:
         """What the pass leaves, once every class is closed."""
@@ -181,7 +210,7 @@ class Tally:
         """Its whole state, by reference: writing into them restores it."""
         moments = {
             f"{which}.{part}": getattr(getattr(self, which), part)
-            for which in ("total", "current")
+            for which in ("total", "current", *(("head",) if self.head is not None else ()))
             for part in ("count", "mean", "scatter")
         }
         own = ("class_count", "class_within", "channel_within")
@@ -197,9 +226,10 @@ def tally_cuts(
     batch_size: int,
     device: str = "cpu",
     bookmark: Bookmark | None = None,
+    span: tuple[int, int] | None = None,
     progress: Progress = silent,
 ) -> tuple[dict[str, Tally], Int[ndarray, " n"]]:
-    """Read the images of a plan once and tally every cut.
+    """Read the images of a plan, or a part of them, once and tally every cut.
 
     Args:
         graph: The traced model, already on `device`.
@@ -209,18 +239,19 @@ def tally_cuts(
         batch_size: Images at a time; the figures do not depend on it.
         device: Where the model is.
         bookmark: Where the state is kept meanwhile, and taken up from.
+        span: Places in the order from the first to behind the last; all when None.
         progress: Told how far it is, after each batch.
 
     Returns:
         The tallies by name of the cut, and the index of the largest output for each image.
     """
-    tallies = {cut.name: Tally(cut, plan, device) for cut in cuts}
+    start, end = span or (0, len(plan))
+    tallies = {cut.name: Tally(cut, plan, device, start) for cut in cuts}
     largest = torch.zeros(len(plan), dtype=torch.long)
-    state = {f"{name}.{part}": tensor for name, tally in tallies.items() for part, tensor in tally.tensors().items()}
-    state["largest"] = largest
-    start = bookmark.restore(state) if bookmark else 0
-    while start < len(plan):
-        stop = min(start + batch_size, len(plan))
+    state = state_of(tallies, largest)
+    start = (bookmark.restore(state) if bookmark else 0) or start
+    while start < end:
+        stop = min(start + batch_size, end)
         pieces = tuple(plan.pieces(start, stop))
 
         def visit(name: str, z: Tensor, pieces: tuple[Piece, ...] = pieces) -> None:
@@ -235,3 +266,9 @@ def tally_cuts(
             bookmark.offer(state, start)
         progress("scan", start, len(plan))
     return tallies, largest.numpy()
+
+
+def state_of(tallies: Mapping[str, Tally], largest: Int[Tensor, " n"]) -> dict[str, Tensor]:
+    """The whole state of a pass, by reference."""
+    state = {f"{name}.{part}": tensor for name, tally in tallies.items() for part, tensor in tally.tensors().items()}
+    return state | {"largest": largest}

@@ -14,7 +14,8 @@ from goldcut.cost.measure import measure_cut
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.errors import DataError, ModelError
 from goldcut.probe.labels import cluster_labels, looks_like_logits, predict
-from goldcut.probe.profile import Profile, profile_cuts
+from goldcut.probe.profile import Profile, TallyPass, profile_cuts
+from goldcut.probe.tally import tally_cuts
 from goldcut.progress import Progress, silent
 from goldcut.records import CutsRecord, PricedCut, ScanRecord
 from goldcut.sources.factory import is_file_spec
@@ -102,6 +103,7 @@ def scan(
     device: str = "cpu",
     memory: int = MEMORY_BYTES,
     seed: int = 0,
+    tally: TallyPass = tally_cuts,
     progress: Progress = silent,
 ) -> ScanRecord:
     """Measure Z at every cut on the scanned images and write OUT/scan.json.
@@ -119,6 +121,7 @@ def scan(
         device: Where the model runs.
         memory: Most bytes for the statistics.
         seed: Deals images into jackknife folds and starts k-means.
+        tally: Carries out the pass over all images.
         progress: Told how far the work is.
 
     Raises:
@@ -149,6 +152,7 @@ def scan(
         memory_bytes=memory,
         seed=seed,
         checkpoint=out / "scan.partial.safetensors",
+        tally=tally,
         progress=progress,
     )
     rows = profile.rows

@@ -55,7 +55,16 @@ def open_trial(trial: Trial) -> tuple[Target, Pack]:
     Raises:
         GoldcutError: One of them cannot be used.
     """
-    return open_sources(trial.model.spec, trial.data, **_flags(trial.model))
+    return open_source(trial.model, trial.data)
+
+
+def open_source(model: ModelSource, data: str) -> tuple[Target, Pack]:
+    """A model and images by what the command line calls them.
+
+    Raises:
+        GoldcutError: One of them cannot be used.
+    """
+    return open_sources(model.spec, data, **_flags(model))
 
 
 def _flags(source: ModelSource) -> dict[str, Any]:

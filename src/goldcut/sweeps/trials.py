@@ -85,6 +85,15 @@ class Trial:
         return ", ".join([*parts, f"seed {self.seed}"])
 
 
+def name_source(
+    spec: str, *, input_shape: tuple[int, int, int] | None = None, checkpoint: Path | None = None, **flags: Any
+) -> ModelSource:
+    """A model by the flags of the command line."""
+    return ModelSource(
+        spec=spec, input=input_shape, checkpoint=None if checkpoint is None else str(checkpoint), **flags
+    )
+
+
 def read_content(content: str) -> Trial:
     """The trial of a content.
 
