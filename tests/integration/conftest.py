@@ -93,3 +93,14 @@ def goldcut(files, monkeypatch, capsys):
         return Answer(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def one_thread():
+    """Compute with one thread here, as others do that the result is compared with: sums of floats depend on it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

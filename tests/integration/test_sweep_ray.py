@@ -14,6 +14,7 @@ from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
 from goldcut.sweeps.store import Store
 from goldcut.sweeps.table import read_rows
+from scan_records import assert_same_record
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
@@ -133,6 +134,20 @@ def test_a_cluster_leaves_the_same_table_as_local_processes(goldcut, files, clus
         del row["attack_seconds"]
     assert tables[0] == tables[1] != []
     assert "Page: " in done.stdout
+
+
+def test_a_scan_shared_out_over_the_cluster_is_that_of_one_process(goldcut, one_thread, files, cluster, tmp_path):
+    assert goldcut("scan", "model.py:build", "npz:images.npz", "--out", str(tmp_path / "here")).code == 0
+    command = ["goldcut", "scan", "model.py:build", "npz:images.npz", "--out", str(tmp_path / "there")]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--cluster", cluster.address],
+        cwd=files,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same_record(tmp_path / "there", tmp_path / "here")
 
 
 def test_a_killed_worker_loses_its_trial_alone_which_is_tried_again(start, undisturbed, tmp_path):

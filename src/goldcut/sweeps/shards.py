@@ -177,8 +177,10 @@ def carry_out(executor: Executor, shards: Sequence[Shard], folder: Path, *, prog
             for outcome in executor.wait(BEAT):
                 shard = running.pop(outcome.id)
                 losses[outcome.id] += outcome.lost is not None
-                if outcome.error or losses[outcome.id] >= MOST_LOSSES:
-                    raise SweepError(outcome.error or f"a part of the scan failed twice: {outcome.lost}")
+                if outcome.error:
+                    raise SweepError(outcome.error)
+                if losses[outcome.id] >= MOST_LOSSES:
+                    raise SweepError(f"images {shard.start} to {shard.stop} were lost twice: {outcome.lost}")
                 if outcome.lost:
                     waiting.append(shard)
                 else:
