@@ -9,13 +9,15 @@ import importlib.metadata
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
-from uuid import uuid4
 
 from goldcut.errors import MissingExtra, SweepError
 from goldcut.sweeps.executors import (
@@ -43,9 +45,12 @@ LOOK_SECONDS = 120.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
 }
 """Environment in which Ray is imported and started: nothing is sent to its makers, nothing is printed."""
+
+
+STORE_BYTES = 128 * 2**20
+"""Of the object store of a Ray that is started here; tables of trials are small."""
 
 
 class RayTasks(Executor):
@@ -64,11 +69,12 @@ class RayTasks(Executor):
     """
 
     def __init__(self, work: Work, address: str, folder: Path, *, workers: int | None = None, gpus: int = 0) -> None:
-        self._ray = _import_ray()
+        self._ray = _import_ray(alone=address == LOCAL)
         self._workers, self._gpus = workers, gpus
         self._tasks: dict[Any, str] = {}
-        _connect(self._ray, address)
+        self._held = ExitStack()
         try:
+            _connect(self._ray, address, self._held)
             cores = self._cores()
             if not cores:
                 raise SweepError(f"no machine of the cluster {address} has cores for a trial", "Add one to it.")
@@ -78,6 +84,7 @@ class RayTasks(Executor):
                 "runtime_env": {"env_vars": dict.fromkeys(THREAD_VARIABLES, str(self.threads))},
             }
             self._place = make_place(folder)
+            self._held.callback(self._place.token.unlink, missing_ok=True)
             self._look(list(cores))
             self._remote = self._ray.remote(num_cpus=self.threads, num_gpus=gpus, **self._options)(carry)
             self._work = self._ray.put(work)
@@ -102,9 +109,7 @@ class RayTasks(Executor):
         for each in self._tasks:
             self._ray.cancel(each, force=True)
         self._tasks = {}
-        if hasattr(self, "_place"):
-            self._place.token.unlink(missing_ok=True)
-        self._ray.shutdown()
+        self._held.close()
 
     def _cores(self) -> dict[str, int]:
         """Machines that are there and can take tasks: name in Ray -> whole cores."""
@@ -174,7 +179,7 @@ def make_place(folder: Path) -> Place:
     Raises:
         SweepError: It cannot be written.
     """
-    word = uuid4().hex
+    word = token_hex(16)
     token = folder.absolute() / f".shared-{word[:8]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,9 +211,16 @@ def carry(work: Work, id: str, task: Any, folder: Path, place: Place) -> Outcome
     return attempt(work, id, task, folder)
 
 
-def _import_ray() -> ModuleType:
+def _import_ray(*, alone: bool) -> ModuleType:
+    """Ray; for this machine alone with a key that nobody else has, which it reads once, when it is imported first.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    if alone and "ray" not in sys.modules:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token_hex(32))
     try:
-        with _quiet():
+        with _environment(QUIET):
             import ray
     except ImportError as error:
         raise MissingExtra("ray", "cluster") from error
@@ -216,8 +228,8 @@ def _import_ray() -> ModuleType:
     return module
 
 
-def _connect(ray: ModuleType, address: str) -> None:
-    """Join a cluster, or start one.
+def _connect(ray: ModuleType, address: str, held: ExitStack) -> None:
+    """Join a cluster, or start one for this machine alone; both end with `held`.
 
     Raises:
         SweepError: None is there.
@@ -226,13 +238,16 @@ def _connect(ray: ModuleType, address: str) -> None:
         address = os.environ.get("RAY_ADDRESS", address)
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == LOCAL:
-        options |= {"num_cpus": count_cores(), "include_dashboard": False}
+        folder = held.enter_context(TemporaryDirectory(prefix="goldcut-ray.", ignore_cleanup_errors=True))
+        options |= {"num_cpus": count_cores(), "object_store_memory": STORE_BYTES}
+        options |= {"include_dashboard": False, "_temp_dir": folder}
     elif address != "auto":
         _knock(address)
+    held.callback(ray.shutdown)
     try:
-        with _quiet():
+        with _environment(QUIET):
             ray.init(**options)
-    except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise SweepError(f"no Ray cluster can be used at {address}: {_first_line(error)}", START) from error
 
 
@@ -263,16 +278,15 @@ def _knock(address: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray is started in an environment that keeps it quiet; what the user has set stays."""
-    before = {name: os.environ.get(name) for name in QUIET}
-    os.environ.update({name: value for name, value in QUIET.items() if before[name] is None})
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that are set meanwhile, where the user has not set them."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _first_line(error: BaseException) -> str:

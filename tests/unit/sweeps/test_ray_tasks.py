@@ -52,7 +52,7 @@ def test_an_address_where_nobody_or_somebody_else_answers_is_refused(tmp_path):
 def test_without_ray_its_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"ray is not installed. pip install 'goldcut\[cluster\]' brings it."):
-        RayTasks(sweep_work.count_up, "local", tmp_path)
+        RayTasks(sweep_work.count_up, "auto", tmp_path)
 
 
 def test_a_machine_that_does_not_share_the_folders_or_has_another_goldcut_says_so(tmp_path, monkeypatch):
