@@ -2,7 +2,7 @@
 
 python -m benchmarks.sweep [--trials N] [--workers W]
 
-One JSON line. Wall clock from the start of the loop to its end, starting the workers left out and included.
+One JSON line. Wall clock of all trials but the first, and of all with the start of workers and libraries.
 """
 
 import argparse
@@ -28,14 +28,16 @@ def do_nothing(trial: Trial, folder: Path) -> list[dict[str, object]]:
 
 
 class Timed(LocalProcesses):
-    """Notes when the first outcome came."""
+    """Notes when the first outcome was recorded: when the second is waited for."""
 
     first = 0.0
+    some = False
 
     def wait(self, seconds: float) -> list[Outcome]:
-        outcomes = super().wait(seconds)
-        if outcomes and not self.first:
+        if self.some and not self.first:
             self.first = time.perf_counter()
+        outcomes = super().wait(seconds)
+        self.some = self.some or bool(outcomes)
         return outcomes
 
 

@@ -56,13 +56,23 @@ def environment():
 @pytest.fixture(scope="module")
 def cluster(environment):
     """A head and a second machine with a core each."""
+    made = start_cluster()
+    yield made
+    made.shutdown()
+
+
+def start_cluster(tries=4):
+    """Ray gives a machine 30 seconds to start, which a busy one may need more than once."""
     made = cluster_utils.Cluster()
     try:
         made.add_node(**TINY)
         made.add_node(**TINY)
-        yield made
-    finally:
+    except Exception:
         made.shutdown()
+        if tries == 1:
+            raise
+        return start_cluster(tries - 1)
+    return made
 
 
 @pytest.fixture(scope="module")

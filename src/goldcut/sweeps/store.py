@@ -89,7 +89,6 @@ class Store:
         try:
             self.tables.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(folder / "sweep.sqlite", timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = TRUNCATE")
             with self.together() as db:
                 version = db.execute("PRAGMA user_version").fetchone()[0]
                 if version not in (0, VERSION):
