@@ -32,6 +32,7 @@ from goldcut.study.scan import scan
 from goldcut.sweeps.checks import open_source
 from goldcut.sweeps.executors import Executor
 from goldcut.sweeps.progression import BEAT
+from goldcut.sweeps.ray_cluster import check_cluster
 from goldcut.sweeps.store import MOST_LOSSES
 from goldcut.sweeps.sweep import make_executor
 from goldcut.sweeps.trials import ModelSource
@@ -105,6 +106,8 @@ def scan_in_shards(
     Raises:
         GoldcutError: As a scan, or a worker could not do its part.
     """
+    if cluster is not None:
+        check_cluster(cluster)
     target, pack = open_source(model, data)
     folder = out / "shards"
     sha256 = (target.record.sha256, pack.scanned.record.sha256)

@@ -9,6 +9,7 @@ from goldcut.sweeps.checks import read_sweep
 from goldcut.sweeps.executors import Executor, Work, count_cores, share_cores
 from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
+from goldcut.sweeps.ray_cluster import check_cluster
 from goldcut.sweeps.ray_tasks import RayTasks
 from goldcut.sweeps.store import Entry, Store, open_store
 from goldcut.sweeps.summary import Summary, summarise
@@ -43,6 +44,8 @@ def run_sweep(
         SweepError: The file, the folder or the cluster cannot be used; nothing has been run then.
         MissingExtra: A cluster is asked for, and Ray is not installed.
     """
+    if cluster is not None:
+        check_cluster(cluster)
     trials, _ = plan_sweep(file, out, progress=progress)
     with Store(out) as store:
         store.plan(trials)
