@@ -50,6 +50,21 @@ class Memory(click.ParamType[int]):
         return int(float(found[1]) * UNITS[found[2].upper()])
 
 
+class Replicas(click.ParamType[tuple[int, int]]):
+    """MIN:MAX, or one number for both."""
+
+    name = "MIN:MAX"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,4})(?::(\d{1,4}))?", str(value).strip())
+        least, most = (0, 0) if not found else (int(found[1]), int(found[2] or found[1]))
+        if not 0 < least <= most:
+            self.fail(f"{value!r} are no replicas; give how many at least and at most, such as 1:4", param, ctx)
+        return least, most
+
+
 class Numbers(click.ParamType[tuple[float, ...]]):
     """Numbers separated by commas."""
 

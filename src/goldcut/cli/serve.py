@@ -1,10 +1,12 @@
 """`goldcut serve` and `goldcut infer`: the cloud half behind a server, and the edge half that asks it."""
 
+import functools
+import sys
 from pathlib import Path
 
 import click
 
-from goldcut.cli.options import json_option
+from goldcut.cli.options import Replicas, json_option
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False)
@@ -16,6 +18,13 @@ file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="Of gRPC.")
 @click.option("--http-port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Of HTTP.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="What runs the half."
+)
+@click.option("--cluster", metavar="HOST:PORT", help="With --engine ray: head of the cluster that this machine is in.")
+@click.option(
+    "--replicas", type=Replicas(), help="With --engine ray: at least and at most; default: 1 to as many as CPUs."
+)
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads of a worker's run.")
 @click.option(
     "--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True, help="Samples of a request, of a batch."
@@ -38,6 +47,9 @@ def serve(
     port: int,
     http_port: int,
     workers: int,
+    engine: str,
+    cluster: str | None,
+    replicas: tuple[int, int] | None,
     threads: int,
     max_batch: int,
     max_queue: int,
@@ -53,16 +65,28 @@ def serve(
     from goldcut.deploy.access import Access, read_tokens
     from goldcut.deploy.logs import start_log
     from goldcut.deploy.manifest import open_export
-    from goldcut.deploy.server import Place, run_server
+    from goldcut.deploy.server import Place, check_packages, run_server
     from goldcut.deploy.supervisor import as_worker, run_workers
 
+    if engine == "local" and (cluster or replicas):
+        raise click.UsageError("--cluster and --replicas need --engine ray")
+    if engine == "ray" and workers > 1:
+        raise click.UsageError("--workers is for --engine local; with ray give --replicas")
     start_log(log_level)
     export = open_export(exported)
     access = Access(read_tokens(token_file) if token_file else (), tls_cert, tls_key, client_ca)
     place = Place(host, port, http_port, max_batch, max(max_queue, max_batch), threads, body_timeout)
     if not place.loopback and not (access.tokens or access.client_ca) and worker_of is None:
         click.echo(f"warning: whoever reaches {host} may ask; see --token-file and --client-ca", err=True)
-    if workers > 1:
+    if engine == "ray":
+        from goldcut.deploy.fleet import Fleet, start_replicas
+
+        check_packages()
+        least, most = replicas or (1, None)
+        told = functools.partial(click.echo, file=sys.stdout)
+        with start_replicas(export, place, Fleet(least, most, cluster)) as elsewhere:
+            run_server(export, access, place, told, elsewhere)
+    elif workers > 1:
         export.open_cloud()
         flags = {
             "--host": host,

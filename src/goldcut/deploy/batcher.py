@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from goldcut.deploy.refusals import Refusal
+from goldcut.deploy.refusals import Refusal, closing, overloaded
 
 Batch = Float[np.ndarray, "b ..."]
 SMOOTHING = 0.1
@@ -28,12 +28,14 @@ class Computed:
         waited: Seconds in the queue.
         computed: Seconds of the batch that it was in.
         rows: Rows of that batch.
+        replica: Host and process that computed it; empty for this one.
     """
 
     logits: Batch
     waited: float
     computed: float
     rows: int
+    replica: str = ""
 
 
 @dataclass(eq=False)
@@ -83,10 +85,9 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         if self._closing:
-            raise Refusal("closing", "the server is closing; try another one", retry_after=0.05)
+            raise closing()
         if self._waiting_rows + len(z) > self._most_waiting:
-            after = max(0.05, self._waiting_rows * self._row_seconds)
-            raise Refusal("overloaded", f"overloaded, retry after {after:.2f} seconds", retry_after=after)
+            raise overloaded(self._waiting_rows * self._row_seconds)
         now = loop.time()
         if seconds is not None and seconds <= 0:
             raise Refusal("late", "the deadline passed before the request was taken up")

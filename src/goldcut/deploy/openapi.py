@@ -19,7 +19,7 @@ REFUSED = {
     "405": "another method",
     "408": "the body did not come in time",
     "413": "the body is too large",
-    "503": "overloaded or closing; Retry-After says when to try again",
+    "503": "overloaded, closing, or its replica died; Retry-After says when to try again",
     "504": "the deadline passed",
 }
 """Status -> why there is no answer."""

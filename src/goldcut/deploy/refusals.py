@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Reason = Literal["invalid", "not_found", "unauthenticated", "too_large", "too_slow", "late", "overloaded", "closing"]
+Reason = Literal[
+    "invalid", "not_found", "unauthenticated", "too_large", "too_slow", "late", "overloaded", "closing", "lost"
+]
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ TERMS: dict[Reason, Terms] = {
     "late": Terms(504, "DEADLINE_EXCEEDED"),
     "overloaded": Terms(503, "UNAVAILABLE"),
     "closing": Terms(503, "UNAVAILABLE"),
+    "lost": Terms(503, "UNAVAILABLE"),
 }
-"""The first five are the client's fault; of the others a client may try again after "overloaded" and "closing"."""
+"""The first five are the client's fault; of the others a client may try again after the last three."""
 
 
 class Refusal(Exception):
@@ -46,3 +49,18 @@ class Refusal(Exception):
         self.sentence = sentence
         self.retry_after = retry_after
         super().__init__(sentence)
+
+
+def closing() -> Refusal:
+    """Of a server that was told to stop."""
+    return Refusal("closing", "the server is closing; try another one", retry_after=0.05)
+
+
+def overloaded(seconds: float) -> Refusal:
+    """Of a server with a full queue.
+
+    Args:
+        seconds: Until what waits is answered, about.
+    """
+    after = max(0.05, seconds)
+    return Refusal("overloaded", f"overloaded, retry after {after:.2f} seconds", retry_after=after)

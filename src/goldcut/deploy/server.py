@@ -13,6 +13,7 @@ from goldcut.deploy.access import Access
 from goldcut.deploy.logs import HTTP_LOG
 from goldcut.deploy.manifest import Export
 from goldcut.deploy.service import LOG, Service
+from goldcut.deploy.session import Engine, open_session
 from goldcut.errors import DeployError, MissingExtra
 
 DRAIN_SECONDS = 30.0
@@ -54,7 +55,9 @@ class Place:
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
 
-def run_server(export: Export, access: Access, place: Place, told: Callable[[str], None]) -> None:
+def run_server(
+    export: Export, access: Access, place: Place, told: Callable[[str], None], engine: Engine | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was taken.
 
     Args:
@@ -62,13 +65,14 @@ def run_server(export: Export, access: Access, place: Place, told: Callable[[str
         access: Who may ask.
         place: Where.
         told: Given the line that says where the server listens, once it is ready.
+        engine: What runs the cloud half; a session in this process when None.
 
     Raises:
         DeployError: The cloud half is not that of the manifest, or a port is taken.
         MissingExtra: A package of the extra `serve` is not installed.
     """
     check_packages()
-    asyncio.run(_serve(export, access, place, told))
+    asyncio.run(_serve(export, access, place, told, engine))
 
 
 def check_packages() -> None:
@@ -85,12 +89,17 @@ def check_packages() -> None:
             raise MissingExtra(package, "serve") from error
 
 
-async def _serve(export: Export, access: Access, place: Place, told: Callable[[str], None]) -> None:
+async def _serve(
+    export: Export, access: Access, place: Place, told: Callable[[str], None], engine: Engine | None
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(export, access, most_rows=place.most_rows, most_waiting=place.most_waiting, threads=place.threads)
+    engine = engine or open_session(
+        export, most_rows=place.most_rows, most_waiting=place.most_waiting, threads=place.threads
+    )
+    service = Service(export, access, engine, most_rows=place.most_rows)
     async with _grpc(service, place) as port, _http(service, place) as http_port:
         service.ready = True
         scheme, web_scheme = ("grpcs", "https") if access.certificate else ("grpc", "http")

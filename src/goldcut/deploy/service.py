@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from goldcut.deploy.access import Access
-from goldcut.deploy.batcher import Batcher, Computed
+from goldcut.deploy.batcher import Computed
 from goldcut.deploy.checks import OUTPUT, Question, check_question
 from goldcut.deploy.manifest import Export
 from goldcut.deploy.metrics import Metrics
 from goldcut.deploy.refusals import Refusal
+from goldcut.deploy.session import Engine
 from goldcut.wire.tensors import Part
 
 LOG = logging.getLogger("goldcut.serve")
@@ -44,23 +45,16 @@ class Service:
     Args:
         export: Whose cloud half is served.
         access: Who may ask.
-        most_rows: Rows of a request and of a batch, at most.
-        most_waiting: Rows in the queue, at most.
-        threads: Of one run of the cloud half.
-
-    Raises:
-        DeployError: The cloud half is not the one of the manifest.
+        engine: What runs it.
+        most_rows: Rows of a request, at most.
     """
 
-    def __init__(self, export: Export, access: Access, *, most_rows: int, most_waiting: int, threads: int = 1) -> None:
+    def __init__(self, export: Export, access: Access, engine: Engine, *, most_rows: int) -> None:
         self.manifest, self.codec, self.access = export.manifest, export.codec, access
         self.most_rows = most_rows
         self.metrics = Metrics()
         self.ready = False
-        self._cloud = export.open_cloud(threads=threads)
-        for rows in (1, most_rows):
-            self._cloud(np.zeros((rows, *self.manifest.z_shape), np.float32))
-        self._batcher = Batcher(self._cloud, most_rows=most_rows, most_waiting=most_waiting)
+        self._engine = engine
 
     @property
     def most_bytes(self) -> int:
@@ -83,8 +77,8 @@ class Service:
         try:
             accepted = check_question(question, self.manifest, self.codec, self.most_rows)
             patience = [one for one in (accepted.seconds, seconds) if one is not None]
-            self.metrics.waiting.set(self._batcher.waiting_rows)
-            computed = await self._batcher.answer(accepted.z, min(patience, default=None))
+            self.metrics.waiting.set(self._engine.waiting_rows)
+            computed = await self._engine.answer(accepted.z, min(patience, default=None))
             if not np.isfinite(computed.logits).all():
                 raise Refusal("invalid", "the cloud half gives NaN or infinite logits for these values of Z")
             outcome = "answered"
@@ -102,7 +96,7 @@ class Service:
     async def drain(self) -> None:
         """Take nothing more and finish what was taken."""
         self.ready = False
-        await self._batcher.drain()
+        await self._engine.drain()
 
     def server(self) -> dict[str, object]:
         """Metadata of the server."""
@@ -132,6 +126,7 @@ class Service:
                 "rows": len(computed.logits),
                 "batch": computed.rows,
                 "queue_ms": round(computed.waited * 1e3, 3),
+                **({"replica": computed.replica} if computed.replica else {}),
             }
         LOG.info("request", extra={"fields": {**fields, "outcome": outcome, "ms": round(seconds * 1e3, 3)}})
 
