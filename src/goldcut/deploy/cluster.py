@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from goldcut.deploy.service import LOG
@@ -20,6 +21,9 @@ STORE_BYTES = 128 * 2**20
 """Of Ray's object store on one machine, beside the cloud half: for requests that are too large for a message."""
 
 CONNECT_SECONDS = 5.0
+QUIET = ("ray", "ray.serve")
+"""Loggers with ways of their own."""
+
 PROBE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
@@ -40,7 +44,7 @@ def load_ray(*, alone: bool) -> Any:
         import ray.serve
     except ImportError as error:
         raise MissingExtra("ray[serve]", "cluster") from error
-    for name in ("ray", "ray.serve"):
+    for name in QUIET:
         log = logging.getLogger(name)
         log.handlers[:] = []
         log.propagate = True
@@ -61,7 +65,7 @@ def start_ray(ray: Any, held: contextlib.ExitStack, cpus: int, half_bytes: int) 
         DeployError: It does not start.
     """
     folder = held.enter_context(tempfile.TemporaryDirectory(prefix="goldcut-ray.", ignore_cleanup_errors=True))
-    held.callback(ray.shutdown)
+    held.callback(_shut_down, ray)
     try:
         ray.init(
             address="local",
@@ -91,7 +95,7 @@ def join_cluster(ray: Any, held: contextlib.ExitStack, address: str) -> int:
         DeployError: It is not there, or does not take this machine.
     """
     _probe(address)
-    held.callback(ray.shutdown)
+    held.callback(_shut_down, ray)
     try:
         ray.init(address=address, configure_logging=False, log_to_driver=False)
     except Exception as error:
@@ -100,6 +104,13 @@ def join_cluster(ray: Any, held: contextlib.ExitStack, address: str) -> int:
             "Run this on one of its nodes, with its versions of Python and Ray and its token.",
         ) from error
     return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _shut_down(ray: Any) -> None:
+    """End or leave Ray, without the complaints of what is cut off from it."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    ray.shutdown()
 
 
 def _probe(address: str) -> None:
@@ -122,10 +133,24 @@ def _probe(address: str) -> None:
         return
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
-            channel.unary_unary(PROBE)(b"", timeout=CONNECT_SECONDS, wait_for_ready=True)
+            shown = [("authorization", f"Bearer {_token()}")]
+            channel.unary_unary(PROBE)(b"", timeout=CONNECT_SECONDS, wait_for_ready=True, metadata=shown)
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.UNAUTHENTICATED:  # the head, which wants the token first
-                raise DeployError(f"what listens at {address} is no head of a Ray cluster", cure) from error
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise DeployError(
+                    f"the Ray cluster at {address} does not know our token", "Set RAY_AUTH_TOKEN to the cluster's."
+                ) from error
+            raise DeployError(f"what listens at {address} is no head of a Ray cluster", cure) from error
+
+
+def _token() -> str:
+    """The token where Ray itself looks for it; empty where there is none."""
+    if given := os.environ.get("RAY_AUTH_TOKEN"):
+        return given
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return path.read_text().strip()
+    return ""
 
 
 class Said(io.StringIO):

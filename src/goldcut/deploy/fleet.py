@@ -157,7 +157,10 @@ def _await_running(serve: Any, name: str) -> None:
         said = [application.message, *(one.message for one in application.deployments.values())]
         lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]
         if application.status == "DEPLOY_FAILED":
-            raise DeployError(f"no replica can be started: {short(lines[-1] if lines else 'unknown')}", "See its log.")
+            raise DeployError(
+                f"no replica can be started: {short(lines[-1] if lines else 'unknown')}",
+                "Every node needs this version of goldcut, with its extra serve.",
+            )
         if time.monotonic() > until:
             raise DeployError(
                 f"no replica was ready after {START_SECONDS:g} seconds: {short(lines[-1] if lines else 'no room')}",
