@@ -1,10 +1,11 @@
 """Faults under load: a worker killed, a worker told to stop, clients that cancel, and a long run.
 
-    python -m benchmarks.faults [--clients 8 --clients 32] [--seconds 6] [--soak 600] [--folder EXPORT]
+    python -m benchmarks.faults [--clients 8 --clients 32] [--seconds 6] [--soak 600] [--ray] [--folder EXPORT]
 
-Two workers serve the export of `benchmarks.serve` in processes of their own. Clients that never try again show which
-requests a fault costs; `goldcut.EdgeClient` shows what its user sees. Every answer is compared with the cloud half in
-process. Prints one JSON line a case and ends with 1 where one is not as promised: `broken` names the promise.
+Two workers serve the export of `benchmarks.serve` in processes of their own; with `--ray` one server before two
+replicas does, and a replica is killed instead. Clients that never try again show which requests a fault costs;
+`goldcut.EdgeClient` shows what its user sees. Every answer is compared with the cloud half in process. Prints one JSON
+line a case and ends with 1 where one is not as promised: `broken` names the promise.
 """
 
 import asyncio
@@ -14,145 +15,24 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
-import grpc
-import numpy as np
 
+from benchmarks.load import Call, Kill, Load, back_after, flat, kept, only_in_flight, only_right
 from benchmarks.serve import make_export, resident_mb
 from benchmarks.serving import Served, serving
-from goldcut.deploy.client import EdgeClient
-from goldcut.deploy.manifest import Export, open_export
-from goldcut.deploy.synthetic import as_floats, synthetic_images
-from goldcut.errors import GoldcutError
-from goldcut.wire.messages import MESSAGES, SERVICE
+from goldcut.deploy.manifest import open_export
 
-PATTERNS = 32
-CLOSE = 1e-3
-"""Largest difference of a right answer, in deviations of the logits: batches of other sizes round otherwise."""
+MOST_SECONDS = 2.0
+"""Until the throughput is back."""
 
-WINDOW, BACK, MOST_SECONDS = 0.5, 0.8, 2.0
-"""The throughput is back when this many seconds bring this share of the answers of before; in how many seconds."""
+RAY_SECONDS = 20.0
+"""Of a case with Ray, at least: a replica takes longer to be replaced than a worker."""
 
 WARM_SECONDS = 10.0
 MOST_GROWTH_MB = 10.0
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request: when, and "right", "wrong", "cancelled" by the client, or why there is no answer."""
-
-    start: float
-    end: float
-    outcome: str
-
-
-Ask = Callable[[int], Awaitable[np.ndarray]]
-
-
-class Load:
-    """What the clients of one case send, and what comes back.
-
-    Args:
-        export: Whose halves are asked.
-        served: Where.
-    """
-
-    def __init__(self, export: Export, served: Served) -> None:
-        self.export, self.served = export, served
-        self.images = as_floats(synthetic_images(PATTERNS, export.manifest.preprocessing.shape))
-        self.z = export.open_edge()(self.images)
-        self.logits = export.open_cloud()(self.z)
-
-    def right(self, pattern: int, logits: np.ndarray) -> bool:
-        """Whether an answer is that of its own request."""
-        return bool(np.abs(logits - self.logits[pattern]).max() <= CLOSE * self.logits.std())
-
-    async def bare(self, held: AsyncExitStack) -> Ask:
-        """A client with a connection of its own that sends nothing twice; without one it waits for the next.
-
-        (gRPC itself moves a request to the next connection only where no byte of it has left.)
-        """
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 50)]
-        channel = await held.enter_async_context(grpc.aio.insecure_channel(self.served.grpc, options=options))
-        call = channel.unary_unary(f"/{SERVICE}/ModelInfer")
-        requests = [self._request(row) for row in self.z]
-
-        async def ask(pattern: int) -> np.ndarray:
-            answer = MESSAGES["ModelInferResponse"].FromString(
-                await call(requests[pattern], timeout=30, wait_for_ready=True)
-            )
-            return np.frombuffer(answer.raw_output_contents[0], np.float32)
-
-        return ask
-
-    async def retrying(self, held: AsyncExitStack) -> Ask:
-        """The user's client."""
-        client = await held.enter_async_context(EdgeClient(self.export.folder, f"grpc://{self.served.grpc}"))
-
-        async def ask(pattern: int) -> np.ndarray:
-            logits: np.ndarray = (await client.infer_async(self.images[pattern : pattern + 1])).logits[0]
-            return logits
-
-        return ask
-
-    async def cancelling(self, held: AsyncExitStack) -> Ask:
-        """A client that loses patience at any moment of a request."""
-        ask, chance = await self.bare(held), np.random.default_rng(0)
-
-        async def impatient(pattern: int) -> np.ndarray:
-            return await asyncio.wait_for(ask(pattern), chance.uniform(0, 0.1))
-
-        return impatient
-
-    def _request(self, row: np.ndarray) -> bytes:
-        manifest = self.export.manifest
-        message = MESSAGES["ModelInferRequest"](model_name=manifest.model_name, raw_input_contents=[row.tobytes()])
-        message.inputs.add(name="z", datatype="FP32", shape=(1, *manifest.z_shape))
-        content: bytes = message.SerializeToString()
-        return content
-
-    async def run(
-        self, kinds: list[Callable[[AsyncExitStack], Awaitable[Ask]]], seconds: float, act: Callable[[], None]
-    ) -> tuple[list[list[Call]], float]:
-        """The calls of each client, and when `act` was called: half way."""
-        async with AsyncExitStack() as held:
-            asks = [await kind(held) for kind in kinds]
-            until = time.monotonic() + seconds
-            work = [asyncio.create_task(self._work(ask, turn, until)) for turn, ask in enumerate(asks)]
-            await asyncio.sleep(seconds / 2)
-            at = time.monotonic()
-            act()
-            return await asyncio.gather(*work), at
-
-    async def _work(self, ask: Ask, turn: int, until: float) -> list[Call]:
-        calls: list[Call] = []
-        while (start := time.monotonic()) < until:
-            pattern = (turn * 7 + len(calls)) % PATTERNS
-            try:
-                outcome = "right" if self.right(pattern, await ask(pattern)) else "wrong"
-            except TimeoutError:
-                outcome = "cancelled"
-            except grpc.aio.AioRpcError as error:
-                outcome = error.code().name
-            except GoldcutError as error:
-                outcome = type(error).__name__
-            calls.append(Call(start, time.monotonic(), outcome))
-        return calls
-
-
-def back_after(calls: list[Call], at: float, since: float) -> float | None:
-    """Seconds from the fault until the throughput is back; None where it is not."""
-    ends = np.sort([call.end for call in calls if call.outcome == "right"])
-    before = np.count_nonzero(ends < at) / (at - since)
-    for end in ends[ends >= at]:
-        if np.count_nonzero((ends >= end) & (ends < end + WINDOW)) >= BACK * before * WINDOW:
-            return float(end - at)
-    return None
 
 
 def workers(served: Served) -> list[int]:
@@ -177,45 +57,63 @@ def report(case: str, calls: list[Call], broken: list[str], **more: object) -> b
     return not broken
 
 
-def flat(clients: list[list[Call]]) -> list[Call]:
-    """The calls of all clients."""
-    return [call for calls in clients for call in calls]
-
-
-def kept(promises: dict[str, bool]) -> list[str]:
-    """The promises that were not kept."""
-    return [name for name, holds in promises.items() if not holds]
-
-
-def only_right(calls: list[Call]) -> dict[str, bool]:
-    """What a user is promised: every request is answered, and rightly."""
-    return {"every request answered rightly": bool(calls) and all(call.outcome == "right" for call in calls)}
-
-
 # --- cases: each serves anew, and gives whether its promises were kept -----------------------------------
 
 
 def worker_killed(load: Load, clients: int, seconds: float) -> bool:
     """kill -9 of one of two workers, without and with the client's retries."""
-    victim, since = workers(load.served)[0], time.monotonic()
-    found, at = asyncio.run(load.run([load.bare] * clients, seconds, lambda: os.kill(victim, signal.SIGKILL)))
+    kill, since = Kill(workers(load.served)[0]), time.monotonic()
+    found, at = asyncio.run(load.run([load.reconnecting] * clients, seconds, kill))
     calls = flat(found)
-    lost = [call for call in calls if call.outcome != "right"]
     back = back_after(calls, at, since)
     promises = {
-        "a fault was seen": bool(lost),
-        "no more fail than there are connections": len(lost) <= clients,
-        "none that began half a second after the end of the worker": all(
-            at <= c.end and c.start < at + 0.5 for c in lost
-        ),
+        **only_in_flight(found, at, kill.gone),
         "throughput back in 2 s": back is not None and back < MOST_SECONDS,
-        "the worker is replaced": replaced(load.served, victim),
+        "the worker is replaced": replaced(load.served, kill.pid),
     }
-    good = report(f"kill -9, {clients} bare clients", calls, kept(promises), back_s=back and round(back, 2))
-    victim = workers(load.served)[0]
-    found, _ = asyncio.run(load.run([load.retrying] * clients, seconds, lambda: os.kill(victim, signal.SIGKILL)))
+    more = {"gone_ms": round((kill.gone - at) * 1e3, 1), "back_s": back and round(back, 2)}
+    good = report(f"kill -9, {clients} bare clients", calls, kept(promises), **more)
+    found, _ = asyncio.run(load.run([load.retrying] * clients, seconds, Kill(workers(load.served)[0])))
     users = flat(found)
     return report(f"kill -9, {clients} EdgeClients", users, kept(only_right(users))) and good
+
+
+def replica_killed(load: Load, clients: int, seconds: float) -> bool:
+    """kill -9 of one of two Ray replicas, without and with the client's retries."""
+    seconds, good = max(seconds, RAY_SECONDS), True
+    asyncio.run(load.run([load.bare] * clients, 2.0, lambda: None))
+    for name, kind in (("bare clients", load.bare), ("EdgeClients", load.retrying)):
+        known = replicas(load.served)
+        kill, since, clock = Kill(next(pid for pid in known if running(pid))), time.monotonic(), time.time()
+        found, at = asyncio.run(load.run([kind] * clients, seconds, kill))
+        calls = flat(found)
+        back = back_after(calls, at, since)
+        new = [first for pid, first in replicas(load.served).items() if pid not in known]
+        promises = only_right(calls) if kind == load.retrying else only_in_flight(found, at, kill.gone)
+        more = {
+            "back_s": back and round(back, 2),
+            "replaced_s": round(min(new) - clock - (at - since), 2) if new else None,
+        }
+        promises |= {"the replica is replaced": bool(new), "throughput back": back is not None}
+        good = report(f"replica killed, {clients} {name}", calls, kept(promises), **more) and good
+    return good
+
+
+def replicas(served: Served) -> dict[int, float]:
+    """Process ids of the Ray replicas that answered, and the time of the first answer of each."""
+    first: dict[int, float] = {}
+    for line in (json.loads(line) for line in served.log().splitlines()):
+        if "replica" in line:
+            first.setdefault(int(line["replica"].rpartition(":")[2]), datetime.fromisoformat(line["time"]).timestamp())
+    return first
+
+
+def running(pid: int) -> bool:
+    """Whether there is a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def replaced(served: Served, victim: int) -> bool:
@@ -273,14 +171,17 @@ def soak(load: Load, clients: int, seconds: float) -> bool:
 
 
 CASES = (worker_killed, worker_stopped, cancels)
+WORKERS = ("--workers", "2")
+RAY = ("--engine", "ray", "--replicas", "2")
 
 
 @click.command()
 @click.option("--clients", type=int, multiple=True, default=(8, 32), show_default=True)
 @click.option("--seconds", type=float, default=6.0, show_default=True, help="Of a case; the fault comes half way.")
 @click.option("--soak", "soak_seconds", type=float, default=600.0, show_default=True, help="0 leaves it out.")
+@click.option("--ray", is_flag=True, help="Kill a replica of --engine ray; nothing else.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Use the export in this folder, or make it there.")
-def main(clients: tuple[int, ...], seconds: float, soak_seconds: float, folder: Path | None) -> None:
+def main(clients: tuple[int, ...], seconds: float, soak_seconds: float, ray: bool, folder: Path | None) -> None:
     """Carry out every case, and end with 1 where a promise was broken."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = folder or Path(scratch) / "export"
@@ -288,11 +189,11 @@ def main(clients: tuple[int, ...], seconds: float, soak_seconds: float, folder: 
             make_export(folder)
         export = open_export(folder)
         good = True
-        plan = [(case, count, seconds) for count in clients for case in CASES]
-        if soak_seconds:
+        plan = [(case, count, seconds) for count in clients for case in ((replica_killed,) if ray else CASES)]
+        if soak_seconds and not ray:
             plan.append((soak, max(clients), soak_seconds))
         for turn, (case, count, length) in enumerate(plan):
-            with serving(folder, Path(scratch) / f"log{turn}", "--workers", "2") as served:
+            with serving(folder, Path(scratch) / f"log{turn}", *(RAY if ray else WORKERS)) as served:
                 good = case(Load(export, served), count, length) and good
                 served.stop()
     raise SystemExit(0 if good else 1)
