@@ -39,6 +39,7 @@ def load_ray(*, alone: bool) -> Any:
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_SERVE_LOG_TO_STDERR="0", RAY_ENABLE_AUTO_CONNECT="0")
     if alone:
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  by default replicas come last on a busy machine
     try:
         import ray
         import ray.serve
