@@ -518,7 +518,8 @@ def fetch(
     """Status and JSON of an answer."""
     connection = http.client.HTTPConnection(served.http, timeout=20)
     try:
-        connection.request(method, path, content, headers or {})
+        with contextlib.suppress(BrokenPipeError):  # the answer came before all of the body was sent
+            connection.request(method, path, content, headers or {})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:

@@ -36,7 +36,7 @@ from integration.test_serve import (
     message,
     refusal,
 )
-from integration.test_serve_faults import IMAGES, load, serve_fails
+from integration.test_serve_faults import IMAGES, load, serve_fails, stop_under_load
 
 LOGITS_OF_IMAGES = exports.cloud_of(exports.edge_of(IMAGES))
 RAY = ("--engine", "ray", "--replicas", "1:2", "--max-batch", str(MOST_ROWS), "--max-queue", str(MOST_ROWS))
@@ -51,15 +51,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder, tmp_path_factory) -> Iterator[Served]:
-    """A server before one or two replicas; at the end nothing of it is left."""
+    """A server before one or two replicas, until the last test with it stops it."""
     with serving(folder, tmp_path_factory.mktemp("log") / "log", *RAY) as server:
         yield server
-        family = descendants(server.process.pid)
-        assert server.stop() == 0
-        assert len(family) > 3
-        assert waited_for(lambda: not any(alive(pid) for pid in family))
-        lines = [json.loads(line) for line in server.log().splitlines()]  # Ray writes nothing beside them
-        assert [line["event"] for line in lines if line["level"] == "error"] == []
 
 
 def descendants(pid: int) -> list[int]:
@@ -177,6 +171,18 @@ def test_a_killed_replica_is_replaced_and_the_clients_notice_nothing(folder, ser
     assert answers > 0
     assert replicas(served) - before
     assert waited_for(lambda: running(served) >= 1)
+
+
+def test_a_stop_under_load_loses_nothing_and_leaves_nothing(served):
+    before, family = served.log().count('"outcome": "answered"'), descendants(served.process.pid)
+    answers = stop_under_load(served)
+    assert served.log().count('"outcome": "answered"') - before == answers >= 20
+    assert len(family) > 3
+    assert waited_for(lambda: not any(alive(pid) for pid in family))
+    lines = [json.loads(line) for line in served.log().splitlines()]  # Ray writes nothing beside them
+    assert [line["event"] for line in lines if line["level"] == "error"] == []
+    said = [line["event"] for line in lines if line["event"] not in ("request", "replicas", "ray")]
+    assert said == ["ready", "draining", "stopped"]
 
 
 def test_without_ray_the_extra_is_named(folder, tmp_path, monkeypatch):

@@ -36,7 +36,12 @@ def load_ray(*, alone: bool) -> Any:
     Raises:
         MissingExtra: One of them is not installed.
     """
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_SERVE_LOG_TO_STDERR="0", RAY_ENABLE_AUTO_CONNECT="0")
+    os.environ.update(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_SERVE_LOG_TO_STDERR="0",
+        RAY_ENABLE_AUTO_CONNECT="0",
+        RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP="1",
+    )
     if alone:
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  by default replicas come last on a busy machine
@@ -47,8 +52,8 @@ def load_ray(*, alone: bool) -> Any:
         raise MissingExtra("ray[serve]", "cluster") from error
     for name in QUIET:
         log = logging.getLogger(name)
-        log.handlers[:] = []
-        log.propagate = True
+        log.handlers[:] = [_Logged()]
+        log.propagate = False
         log.setLevel(logging.WARNING)
     return ray
 
@@ -154,8 +159,15 @@ def _token() -> str:
     return ""
 
 
+class _Logged(logging.Handler):
+    """What Ray logs, as a line of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG.log(record.levelno, "ray", extra={"fields": {"said": short(record.getMessage())}})
+
+
 class Said(io.StringIO):
-    """Takes what Ray prints, and logs it: standard output is for the line that says where the server listens."""
+    """What Ray prints, as a line of ours: standard output is for the line that says where the server listens."""
 
     def write(self, text: str) -> int:
         if said := short(re.sub(r"\x1b\[[0-9;]*m", "", text)):

@@ -1,6 +1,8 @@
 """Replicas elsewhere, with a fake in place of Ray: the bound, the deadline, cancels, a replica that dies, a drain."""
 
 import asyncio
+import logging
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,3 +155,30 @@ def test_replicas_that_do_not_start_are_told_in_one_sentence(monkeypatch):
         fleet._await_running(says("DEPLOY_FAILED", "failed", "Traceback:\n  ...\nValueError: no half\n"), "ours")
     with pytest.raises(DeployError, match="no replica was ready after 0 seconds: no room for 4 CPUs"):
         fleet._await_running(says("DEPLOYING", deployed="no room for 4 CPUs"), "ours")
+
+
+def test_a_server_without_its_application_is_ended(monkeypatch):
+    killed = threading.Event()
+    monkeypatch.setattr(fleet, "STATUS_SECONDS", 0.01)
+    monkeypatch.setattr(fleet, "MOST_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(fleet.os, "kill", lambda pid, number: killed.set())
+    gone = SimpleNamespace(status=lambda: SimpleNamespace(applications={}))
+    with pytest.raises(DeployError, match="is gone"), fleet._watching(gone, "ours"):
+        assert killed.wait(60)
+
+
+def test_the_number_of_replicas_is_logged_when_it_changes(caplog):
+    counts, seen = iter([1, 1, 2]), threading.Event()
+
+    def status() -> SimpleNamespace:
+        count = next(counts, None)
+        if count is None:
+            seen.set()
+        deployment = SimpleNamespace(replica_states={"RUNNING": 2 if count is None else count, "STARTING": 5})
+        return SimpleNamespace(applications={"ours": SimpleNamespace(deployments={"Replica": deployment})})
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO, "goldcut.serve"):
+        patch.setattr(fleet, "STATUS_SECONDS", 0.01)
+        with fleet._watching(SimpleNamespace(status=status), "ours"):
+            assert seen.wait(60)
+    assert [record.fields["running"] for record in caplog.records] == [1, 2]
