@@ -306,7 +306,7 @@ def test_the_client_and_the_server_do_not_import_torch(folder):
         "import sys, goldcut\n"
         f"goldcut.EdgeClient({str(folder)!r}, 'grpc://127.0.0.1:9')\n"
         "import goldcut.deploy.server, goldcut.deploy.rpc, goldcut.deploy.rest, goldcut.deploy.supervisor\n"
-        "import goldcut.deploy.verify, goldcut.deploy.inference\n"
+        "import goldcut.deploy.verify, goldcut.deploy.inference, goldcut.deploy.fleet, goldcut.deploy.replica\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -129,7 +129,7 @@ def _probe(address: str) -> None:
 
     cure = "Give --cluster the HOST:PORT of the cluster's head, as `ray start --head` prints it."
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host:
+    if not host or not (port.isascii() and port.isdigit()) or "/" in host:
         raise DeployError(f"{address!r} is no address of a Ray cluster", cure)
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
