@@ -1,10 +1,11 @@
 """`goldcut serve` beside the same cloud half in process: latency, throughput, memory and time to be ready.
 
-    python -m benchmarks.serve [--seconds 5] [--clients 32]
+    python -m benchmarks.serve [--turns 9] [--seconds 1] [--clients 32]
 
 Exports a ResNet-18 cut after layer2 at 64 px (32 KB of Z a request), serves its cloud half in a process of its own and
-asks it with the stock client. The floor is onnxruntime with one thread in this process, before and after; figures are
-ratios to the mean of both, so that they mean something on a busy machine too. The load stands in the first line.
+asks it with the stock client. The floor is onnxruntime with one thread in this process. Both are measured in turns of a
+second; a figure is the median over the turns of the ratio within a turn, and its range stands beside it, so that
+it means something on a machine that others use too. The load stands in the first line.
 """
 
 import asyncio
@@ -72,13 +73,8 @@ def http_asker(served: Served, z: np.ndarray) -> tuple[Callable[[], Awaitable[ob
     return lambda: client.infer("resnet18", [value], outputs=outputs), client.close
 
 
-async def time_server(
-    asker: object, served: Served, z: np.ndarray, seconds: float, clients: int
-) -> tuple[float, float]:
+async def time_server(ask: Callable[[], Awaitable[object]], seconds: float, clients: int) -> tuple[float, float]:
     """Median seconds of a lone client, and answers a second of many."""
-    ask, close = asker(served, z)  # type: ignore[operator]
-    for _ in range(20):
-        await ask()
     single = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
@@ -94,9 +90,27 @@ async def time_server(
             counts[turn] += 1
 
     await asyncio.gather(*(work(turn) for turn in range(clients)))
-    spent = time.perf_counter() - start
+    return statistics.median(single), sum(counts) / (time.perf_counter() - start)
+
+
+async def take_turns(
+    asker: Asker, served: Served, cloud: Half, z: np.ndarray, turns: int, seconds: float, clients: int
+) -> np.ndarray:
+    """(turns, 4): floor and server of a lone client in seconds, then floor and server in samples a second."""
+    ask, close = asker(served, z)
+    await time_server(ask, seconds, clients)
+    found = []
+    for _ in range(turns):
+        alone, batches = time_floor(cloud, z, seconds)
+        single, rate = await time_server(ask, seconds, clients)
+        found.append((alone, single, batches, rate))
     await close()
-    return statistics.median(single), sum(counts) / spent
+    return np.array(found)
+
+
+def middle(values: np.ndarray) -> list[float]:
+    """Median, least and most."""
+    return [round(float(value), 2) for value in (np.median(values), values.min(), values.max())]
 
 
 def resident_mb(pid: int) -> float:
@@ -106,10 +120,11 @@ def resident_mb(pid: int) -> float:
 
 
 @click.command()
-@click.option("--seconds", type=float, default=5.0, show_default=True, help="Of each measurement.")
+@click.option("--turns", type=int, default=9, show_default=True)
+@click.option("--seconds", type=float, default=1.0, show_default=True, help="Of each measurement.")
 @click.option("--clients", type=int, default=32, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), help="Use the export in this folder, or make it there.")
-def main(seconds: float, clients: int, folder: Path | None) -> None:
+def main(turns: int, seconds: float, clients: int, folder: Path | None) -> None:
     """Measure, and print one JSON line a transport."""
     print(json.dumps({"benchmark": "machine", "cores": os.cpu_count(), "load": os.getloadavg()}), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,20 +138,17 @@ def main(seconds: float, clients: int, folder: Path | None) -> None:
         with serving(folder, Path(scratch) / "log", "--log-level", "warning") as served:
             ready = time.perf_counter() - start
             for name, asker in (("grpc", grpc_asker), ("rest", http_asker)):
-                before = time_floor(cloud, z, seconds)
-                found = asyncio.run(time_server(asker, served, z, seconds, clients))
-                after = time_floor(cloud, z, seconds)
-                single, rate = (statistics.mean(pair) for pair in zip(before, after, strict=True))
+                found = asyncio.run(take_turns(asker, served, cloud, z, turns, seconds, clients))
                 print(
                     json.dumps(
                         {
                             "benchmark": f"serve {name}",
-                            "batch-1 p50 / floor": round(found[0] / single, 2),
-                            f"rate at {clients} clients / floor": round(found[1] / rate, 2),
-                            "floor_ms": [round(one[0] * 1e3, 2) for one in (before, after)],
-                            "floor_rate": [round(one[1]) for one in (before, after)],
-                            "p50_ms": round(found[0] * 1e3, 2),
-                            "rate": round(found[1]),
+                            "batch-1 p50 / floor": middle(found[:, 1] / found[:, 0]),
+                            f"rate at {clients} clients / floor": middle(found[:, 3] / found[:, 2]),
+                            "floor_ms": middle(found[:, 0] * 1e3),
+                            "p50_ms": middle(found[:, 1] * 1e3),
+                            "floor_rate": middle(found[:, 2]),
+                            "rate": middle(found[:, 3]),
                             "resident_mb": round(resident_mb(served.process.pid)),
                             "ready_s": round(ready, 2),
                             "load": round(os.getloadavg()[0], 2),
