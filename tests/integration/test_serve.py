@@ -570,7 +570,7 @@ HEAD = b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n
         ((HEAD + b"Content-Length: ten\r\n\r\n",), b"400"),
         ((HEAD + b"Content-Length: -1\r\n\r\n",), b"400"),
         ((HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",), b"400"),
-        ((HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n"), b"400"),
+        ((HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",), b"400"),
         ((HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n",), b"400"),
         ((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",), b"400"),
         ((b"hello\r\n\r\n",), b"400"),
@@ -586,6 +586,13 @@ def test_broken_http_is_refused_in_time(folders, plain, parts, status):
         answer = talk(plain, *parts)
     assert answer.startswith(b"HTTP/1.") if status else not answer
     assert status in answer[:15]
+
+
+def test_a_broken_chunk_that_comes_later_is_refused_when_the_body_is_due(folders, plain):
+    """aiohttp tells a reader that already waits nothing of it."""
+    with a_good_client(folders / "fp32", plain):
+        answer = talk(plain, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n", pause=0.2)
+    assert b"408" in answer[:15]
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(folders, plain):
