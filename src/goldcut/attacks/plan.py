@@ -126,7 +126,8 @@ class Plan:
         if not attack.follows or attack.needs not in ("queries", "weights"):
             return ()
         finished = {one.name: one for one in self.others if may(one) and self.is_finished(cut, one)}
-        return tuple({**finished, **{one.name: one for one in self.attacks if may(one)}}.values())
+        found = {**finished, **{one.name: one for one in self.attacks if may(one)}}
+        return tuple(found[name] for name in sorted(found))  # in one order, whoever was asked for first
 
     def is_finished(self, cut: Cut, attack: Attack) -> bool:
         """Whether an attack has been carried out at a cut."""

@@ -32,19 +32,17 @@ SETTINGS = Settings(max_steps=2000, batch=128, rate=3e-4, round_steps=50)
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """A copy of a model whose cloud half was trained on.
+    """A copy of a model whose cloud half was trained on; as the model was where that improved nothing.
 
     Attributes:
         model: The copy; its edge half is that of the model.
         cloud: Its cloud half, Z (b, *z_shape) -> logits.
         images: Images that it was trained on, those that chose the round included.
-        better: Whether the training improved anything; if not, the copy is as the model was.
     """
 
     model: nn.Module
     cloud: nn.Module
     images: int
-    better: bool
 
     def save(self, path: Path) -> None:
         """Write the weights of both halves, as a checkpoint of the model."""
@@ -111,7 +109,6 @@ def adapt_cloud(
         task="adapting the cloud half",
         progress=progress,
     )
-    if better := fitted.score < at_first:
-        return Adapted(model, cloud, len(z), better)
-    cloud.load_state_dict(before)
-    return Adapted(model, cloud, len(z), better)
+    if fitted.score >= at_first:
+        cloud.load_state_dict(before)
+    return Adapted(model, cloud, len(z))

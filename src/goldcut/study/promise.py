@@ -105,8 +105,14 @@ def promise(
     graph = find_cuts(target.model.to(device), target.input_shape)
     place = graph.cut(cut)
     images = pack.scanned
-    first, second = _read_halves(graph, place, images, device, memory, seed, progress)
     n_classes = len(images.classes)
+    comparable = n_classes == graph.cuts[-1].elements
+    if adapt and not (comparable and place.level != "output"):
+        raise DataError(
+            f"the cloud half at {place.name} has nothing to learn from: it must end in a logit for each class",
+            "Leave --adapt out, or choose a cut before the output.",
+        )
+    first, second = _read_halves(graph, place, images, device, memory, seed, progress)
     norm = float(torch.linalg.vector_norm(first.z, dim=1).quantile(CLIP_QUANTILE))
     basis = find_basis(clip_norm(first.z, norm), first.labels, n_classes)
     clipped = clip_norm(second.z, norm)
@@ -121,14 +127,8 @@ def promise(
         asked = f"what is sent tells at most {most_bits:g} bits of the input"
     known = bits(whole, sigma, releases)
     noise = torch.Generator().manual_seed(seed)
-    comparable = n_classes == graph.cuts[-1].elements
     accuracy: dict[str, float] = {}
     adapted = None
-    if adapt and not (comparable and place.level != "output"):
-        raise DataError(
-            f"the cloud half at {place.name} has nothing to learn from: it must end in a logit for each class",
-            "Leave --adapt out, or choose a cut before the output.",
-        )
     if comparable:
         noisy = clipped + sigma * torch.randn(clipped.shape, generator=noise)
         cloud = cloud_at(graph, place)
@@ -186,6 +186,7 @@ def promise(
                 "gallery": gallery,
                 "odds": most_odds,
                 "releases": releases,
+                "adapt": adapt,
             },
             seed=seed,
             device=device,

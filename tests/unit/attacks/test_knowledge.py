@@ -150,10 +150,10 @@ def test_an_attack_that_follows_starts_from_what_was_finished_before(net: nn.Mod
     follower = Asking("queries", waits=True, look=lambda view: seen.append([one.attack for one in view.starts]))
     graph = find_cuts(net, (1, 12, 12))
 
-    def call(*attacks: Attack) -> None:
+    def call(*attacks: Attack, folder: Path = tmp_path) -> None:
         cuts = [graph.cut("deep")]
         known = (decoder, other, follower)
-        attack_cuts(graph, cuts, parts, attacks, others=known, seed=0, folder=tmp_path, memory_bytes=1 << 30)
+        attack_cuts(graph, cuts, parts, attacks, others=known, seed=0, folder=folder, memory_bytes=1 << 30)
 
     call(decoder)
     call(follower)
@@ -163,6 +163,9 @@ def test_an_attack_that_follows_starts_from_what_was_finished_before(net: nn.Mod
     assert seen[1:] == [["decoder-S", "decoder-XS"]]
     call(follower)
     assert len(seen) == 2
+    call(other, decoder, follower, folder=tmp_path / "other order")
+    call(follower, folder=tmp_path / "other order")
+    assert len(seen) == 3
 
 
 def test_with_the_weights_an_attack_starts_from_those_that_follow_too(net: nn.Module, parts: Parts, tmp_path: Path):
