@@ -11,23 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from goldcut.records import AttackRecord, AttackResult
-from goldcut.reproduce.judge import Figure, best, judge, ratio
+from goldcut.reproduce.judge import Figure, judge, ratio
 from goldcut.reproduce.scale import Scale
 from goldcut.reproduce.steps import Attacked, Step, Training
-from goldcut.reproduce.table import Answer, Results, differ, with_needs
+from goldcut.reproduce.table import Answer, Results, best_at, differ, with_needs
 
 NETWORK, PLAIN = "ir152", "deconv"
 
 
-def attacked(scale: Scale) -> Attacked:
-    """The paper's attackers at its examples of the two levels."""
-    network = scale.networks[NETWORK]
-    return Attacked(Training(NETWORK), (network.feature, network.decision), group="enhanced")
+def attacked(cut: str) -> Attacked:
+    """The paper's attackers at a cut."""
+    return Attacked(Training(NETWORK), (cut,), group="enhanced")
 
 
 def plan(scale: Scale) -> tuple[Step, ...]:
-    """One target, attacked at two cuts."""
-    return with_needs(attacked(scale))
+    """One target, attacked at the paper's examples of the two levels."""
+    network = scale.networks[NETWORK]
+    return with_needs(attacked(network.feature), attacked(network.decision))
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def compare(feature: Mapping[str, AttackResult], decision: Mapping[str, AttackRe
 
 def answer(scale: Scale, results: Results) -> Answer:
     """A row for each attacker, both levels beside each other."""
-    network, record = scale.networks[NETWORK], results.get(attacked(scale))
+    network = scale.networks[NETWORK]
     subject = f"{network.spec}, {network.feature} and {network.decision}"
-    difference = differ(scale, NETWORK)
-    feature, decision = (_by_attack(record, cut) for cut in (network.feature, network.decision))
+    difference = differ(scale, NETWORK, attacks=scale.enhanced)
+    feature, decision = (_by_attack(results, cut) for cut in (network.feature, network.decision))
     both = [name for name in feature if name in decision]
     rows = tuple(
         {
@@ -90,8 +90,7 @@ def answer(scale: Scale, results: Results) -> Answer:
     )
     found = compare(feature, decision) if len(both) > 1 and PLAIN in both else None
     stronger = Figure.exact(found.stronger_percent) if found is not None else None
-    results_of = record.results if record is not None else ()
-    strongest = ratio(best(results_of, network.decision), best(results_of, network.feature))
+    strongest = ratio(*(best_at(results, attacked(cut), cut) for cut in (network.decision, network.feature)))
     claims = (
         judge("enhanced-ratio", subject, strongest, difference=difference),
         judge("enhanced-direction", subject, _gap(feature, decision, both), difference=difference),
@@ -113,5 +112,6 @@ def _gap(feature: Mapping[str, AttackResult], decision: Mapping[str, AttackResul
     return Figure(found.enhanced / plain, min(each), max(each))
 
 
-def _by_attack(record: AttackRecord | None, cut: str) -> dict[str, AttackResult]:
-    return {one.attack: one for one in record.results if one.cut == cut} if record is not None else {}
+def _by_attack(results: Results, cut: str) -> dict[str, AttackResult]:
+    record: AttackRecord | None = results.get(attacked(cut))
+    return {one.attack: one for one in record.results} if record is not None else {}

@@ -53,15 +53,21 @@ def with_needs(*steps: Step) -> tuple[Step, ...]:
     return tuple(ordered)
 
 
-def differ(scale: Scale, *networks: str) -> str:
-    """How a scale differs from the published setting; empty at full size."""
+def differ(scale: Scale, *networks: str, attacks: Mapping[str, int] | None = None) -> str:
+    """How a scale differs from the published setting; empty at full size.
+
+    Args:
+        scale: It.
+        networks: Names of those that were looked at.
+        attacks: Most steps of each attack; those of the scale when None.
+    """
     if scale.name == "paper":
         return ""
     specs = ", ".join(scale.networks[network].spec for network in networks)
     return (
         f"{specs} instead of the published network, {scale.epochs} epochs of {scale.training_images:,} images instead"
         f" of 300 of all, attackers with {scale.attacker_images:,} images:"
-        f" {', '.join(map(_steps, scale.attacks.items()))}"
+        f" {', '.join(map(_steps, (attacks or scale.attacks).items()))}"
     )
 
 

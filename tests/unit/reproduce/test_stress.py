@@ -33,8 +33,10 @@ def test_enhancements_that_do_not_help_leave_nothing_to_compare():
 
 
 def verdicts(feature, decision):
-    record = made_attack(*feature.values(), *decision.values())
-    found = answer(SCALE, {attacked(SCALE): record})
+    records = {
+        attacked(cut): made_attack(*at.values()) for cut, at in (("body.4", feature), ("head.flatten", decision))
+    }
+    found = answer(SCALE, records)
     return {claim.id: claim.verdict for claim in found.claims}, found.rows
 
 
