@@ -5,6 +5,7 @@ has passed are left out of a batch. A batch that fails is run again row by row, 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +89,7 @@ class Batcher:
             raise closing()
         if self._waiting_rows + len(z) > self._most_waiting:
             raise overloaded(self._waiting_rows * self._row_seconds)
-        now = loop.time()
+        now = time.monotonic()
         if seconds is not None and seconds <= 0:
             raise Refusal("late", "the deadline passed before the request was taken up")
         deadline = None if seconds is None else now + seconds
@@ -115,7 +116,7 @@ class Batcher:
             return
         self._busy = True
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         for one in batch:
             one.started = now
         work = loop.run_in_executor(self._thread, self._compute, [one.z for one in batch])
@@ -123,7 +124,7 @@ class Batcher:
 
     def _take(self) -> list[_Waiting]:
         """Requests for one batch, without those for which nobody waits."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         batch: list[_Waiting] = []
         rows = 0
         while self._queue and (not batch or rows + len(self._queue[0].z) <= self._most_rows):
@@ -149,7 +150,7 @@ class Batcher:
     def _finish(self, batch: list[_Waiting], done: asyncio.Future[list[Batch | Exception]]) -> None:
         """Hand the answers out and start the next batch."""
         self._busy = False
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         rows = sum(len(one.z) for one in batch)
         seconds = now - batch[0].started
         self._row_seconds += SMOOTHING * (seconds / rows - self._row_seconds)

@@ -1,6 +1,7 @@
 """Replicas of the session in other processes or on other machines, asked as if it were here."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
@@ -75,8 +76,7 @@ class Replicas:
         await self._idle.wait()
 
     async def _ask(self, z: Batch, seconds: float | None) -> Computed:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.monotonic()
         response = self._send(z)
         try:
             async with asyncio.timeout(seconds) as patience:
@@ -88,6 +88,6 @@ class Replicas:
             if patience.expired():
                 raise Refusal("late", "the deadline passed while the request was with a replica") from None
             raise
-        total = loop.time() - started
+        total = time.monotonic() - started
         self._row_seconds += SMOOTHING * (computed.computed / computed.rows - self._row_seconds)
         return replace(computed, waited=max(0.0, total - computed.computed))
