@@ -124,6 +124,15 @@ def ratio(above: AttackResult | None, below: AttackResult | None) -> Figure | No
     return Figure(above.mse / below.mse, low / ceiling, high / max(floor, 1e-12))
 
 
+def rise(above: AttackResult | None, below: AttackResult | None) -> Figure | None:
+    """MSE less MSE, with the widest limits that the two intervals allow."""
+    if above is None or below is None:
+        return None
+    high, low = above.mse_high or above.mse, above.mse_low or above.mse
+    floor, ceiling = below.mse_low or below.mse, below.mse_high or below.mse
+    return Figure(above.mse - below.mse, low - ceiling, high - floor)
+
+
 def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Figure | None:
     """Geometric mean over seeds of above / below, with limits by Student's t on the logarithms; None without pairs.
 

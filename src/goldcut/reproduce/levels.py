@@ -1,9 +1,15 @@
-"""Table (a): the level of the representation against the attack's error."""
+"""Table (a): the level of the representation against the attack's error.
 
+The paper says that the error jumps at the zone, and not whether a jump is a factor or a difference. Where errors begin
+near zero the two disagree, so both are looked at.
+"""
+
+import math
+from collections.abc import Callable
 from itertools import pairwise
 
-from goldcut.records import AttackRecord, ClaimRecord, ScanRecord, Zone
-from goldcut.reproduce.judge import Figure, judge, ratio
+from goldcut.records import AttackRecord, AttackResult, ClaimRecord, ScanRecord, Zone
+from goldcut.reproduce.judge import Figure, judge, ratio, rise
 from goldcut.reproduce.scale import Network, Scale
 from goldcut.reproduce.steps import Attacked, Scan, Step, Training
 from goldcut.reproduce.table import Answer, Results, Row, attack_cells, best_at, differ, with_needs
@@ -11,6 +17,9 @@ from goldcut.zone.post_hoc import post_hoc_zone
 
 NETWORKS = ("ir152", "cnn4", "vit64", "vgg19", "resnet50")
 """Looked at where the scale has them."""
+
+Measure = Callable[[AttackResult | None, AttackResult | None], Figure | None]
+"""How much larger an error is than another one: `ratio` or `rise`."""
 
 
 def networks(scale: Scale) -> tuple[str, ...]:
@@ -34,7 +43,12 @@ def answer(scale: Scale, results: Results) -> Answer:
     rows = tuple(row for name in names for row in candidate_rows(scale, name, results))
     claims = [_shallow_ratio(scale, name, results) for name in names if not scale.networks[name].tokens]
     if "ir152" in names:
-        claims += [_fidelity(scale, results), _jump(scale, results), _pair("ir-ratio", scale, "ir152", results)]
+        claims += [
+            _fidelity(scale, results),
+            _jump("ir-jump", ratio, scale, results),
+            _jump("ir-rise", rise, scale, results),
+            _pair("ir-ratio", scale, "ir152", results),
+        ]
     if "vgg19" in names:
         claims.append(_pair("vgg-ratio", scale, "vgg19", results))
     if "vit64" in names:
@@ -72,10 +86,10 @@ def between(scale: Scale, name: str, results: Results, below: str, above: str) -
     return ratio(best_at(results, step, above), best_at(results, step, below))
 
 
-def rises(network: Network, results: Results, step: Attacked) -> tuple[Figure, ...] | None:
-    """MSE over that of the candidate before, for every candidate but the first; None where one is missing."""
+def jumps(network: Network, results: Results, step: Attacked, measure: Measure) -> tuple[Figure, ...] | None:
+    """The MSE against that of the candidate before, for every candidate but the first; None where one is missing."""
     found = [best_at(results, step, cut) for cut in network.candidates]
-    steps = [ratio(after, before) for before, after in pairwise(found)]
+    steps = [measure(after, before) for before, after in pairwise(found)]
     return tuple(one for one in steps if one is not None) if None not in steps else None
 
 
@@ -109,20 +123,26 @@ def _fidelity(scale: Scale, results: Results) -> ClaimRecord:
     return judge("high-fidelity", subject, figure or None, difference=differ(scale, "ir152"))
 
 
-def _jump(scale: Scale, results: Results) -> ClaimRecord:
+def _jump(id: str, measure: Measure, scale: Scale, results: Results) -> ClaimRecord:
+    """The jump at the transition over the largest other one."""
     network = scale.networks["ir152"]
-    found = rises(network, results, attacked(scale, "ir152"))
+    found = jumps(network, results, attacked(scale, "ir152"), measure)
     figure, place = None, network.candidates.index(network.last_feature)
     if found is not None:
         others = [one for turn, one in enumerate(found) if turn != place]
         here = found[place]
         figure = Figure(
-            here.value / max(one.value for one in others),
-            here.low / max(one.high for one in others),
-            here.high / max(one.low for one in others),
+            _over(here.value, max(one.value for one in others)),
+            _over(here.low, max(one.high for one in others)),
+            _over(here.high, max(one.low for one in others)),
         )
     subject = f"{network.spec}, from {network.last_feature} to {network.candidates[place + 1]}"
-    return judge("ir-jump", subject, figure, difference=differ(scale, "ir152"))
+    return judge(id, subject, figure, difference=differ(scale, "ir152"))
+
+
+def _over(here: float, other: float) -> float:
+    """A quotient; beyond all bounds where there is no other jump."""
+    return here / other if other > 0 else math.copysign(math.inf, here)
 
 
 def _pair(id: str, scale: Scale, name: str, results: Results) -> ClaimRecord:

@@ -1,5 +1,6 @@
 """Tables: every claim is judged by its own, and rows and verdicts are right on records made by hand."""
 
+import math
 from itertools import product
 
 import pytest
@@ -75,8 +76,20 @@ def test_an_error_that_jumps_at_the_last_stage_holds():
 
 def test_an_error_that_jumps_elsewhere_does_not_hold():
     found = verdicts(levels.answer(SCALE, level_results("ir152", (0.004, 0.012, 0.013, 0.014, 0.015))))
-    assert found["ir-jump", "goldcut:ir152-small"] == "does not hold"
+    assert found["ir-jump", "goldcut:ir152-small"] == found["ir-rise", "goldcut:ir152-small"] == "does not hold"
     assert found["shallow-ratio", "goldcut:ir152-small"] == "does not hold"
+
+
+def test_a_jump_may_be_the_largest_difference_and_not_the_largest_ratio():
+    found = verdicts(levels.answer(SCALE, level_results("ir152", (0.001, 0.004, 0.009, 0.011, 0.03))))
+    assert found["ir-jump", "goldcut:ir152-small"] == "does not hold"
+    assert found["ir-rise", "goldcut:ir152-small"] == "holds"
+
+
+def test_the_only_rise_is_beyond_all_bounds():
+    answer = levels.answer(SCALE, level_results("ir152", (0.01, 0.01, 0.01, 0.01, 0.03)))
+    (claim,) = (one for one in answer.claims if one.id == "ir-rise")
+    assert (claim.value, claim.high, claim.verdict) == (math.inf, math.inf, "holds")
 
 
 @pytest.mark.parametrize(
@@ -97,13 +110,16 @@ def test_a_transformer_has_a_zone_only_where_a_finished_attack_loses_the_tokens(
 def test_the_rule_is_compared_with_the_attack_on_the_candidates():
     results = level_results("ir152", (0.004, 0.005, 0.006, 0.0065, 0.02), radii=(100, 95, 90, 85, 10))
     results |= level_results("cnn4", (0.004, 0.02, 0.021, 0.022, 0.023), radii=(100, 95, 90, 85, 10))
+    results |= level_results("vgg19", (0.001, 0.004, 0.009, 0.011, 0.012, 0.03, 0.031), radii=(9, 9, 9, 9, 9, 1, 1))
     answer = TABLES["rule"].answer(SCALE, results)
-    assert [(row["rule"], row["attack_jump"], row["apart"]) for row in answer.rows] == [
-        ("head.flatten", "head.flatten", 0),
-        ("flatten", "blocks.1", 3),
+    names = ("rule", "attack_jump", "apart_jump", "attack_rise", "apart_rise")
+    assert [tuple(row[name] for name in names) for row in answer.rows] == [
+        ("head.flatten", "head.flatten", 0, "head.flatten", 0),
+        ("flatten", "blocks.1", 3, "blocks.1", 3),
+        ("features.42", "features.16", 4, "features.42", 0),
     ]
-    assert answer.claims[0].value == 0.5
-    assert answer.claims[0].verdict == "not testable at this scale"
+    assert [claim.value for claim in answer.claims] == [pytest.approx(1 / 3), pytest.approx(2 / 3)]
+    assert {claim.verdict for claim in answer.claims} == {"not testable at this scale"}
 
 
 def label_results(radius, within, error, entropy):
