@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from goldcut.attacks.masks import Mask
 from goldcut.attacks.shelf import Shelf
 from goldcut.progress import Progress, silent
 from goldcut.records import Kind, Knowledge
@@ -77,6 +78,7 @@ class View:
         starts: Finished attacks of the same attacker at the same cut, to start from.
         shelf: Work that depends on the attacker's images alone, done once for all cuts.
         device: Where to compute.
+        mask: What lies over Z where the edge draws a mask; `edge` then comes without it.
     """
 
     training: Sample
@@ -91,6 +93,7 @@ class View:
     starts: tuple["Inverse", ...] = ()
     shelf: Shelf = field(default_factory=Shelf)
     device: str = "cpu"
+    mask: Mask | None = None
 
     def granted(self, knowledge: Knowledge) -> "View":
         """What of this view an attacker has who knows only so much.

@@ -84,6 +84,7 @@ def read_features(
     *,
     mirror: bool = False,
     queries: int = 1,
+    masks: Mapping[str, float] | None = None,
     logits: bool,
     device: str,
     task: str,
@@ -98,22 +99,31 @@ def read_features(
         into: By cut name, where to write Z.
         mirror: Whether the images are mirrored left to right first.
         queries: Passes of each image, whose Z are averaged; more than one tells more only of a stochastic edge.
+        masks: By cut name, the share of elements that a mask lets through (see masks.find_masks); what came is then
+            averaged over the passes at which it came.
         logits: Whether the output is logits, whose largest is the predicted label.
         device: Where the model is.
         task: Name for the progress.
         progress: Told the images.
     """
-    names = list(layouts)
+    names, shares = list(layouts), masks or {}
     labels = np.empty(len(images), dtype=np.int64)
     broken = dict.fromkeys(names, 0)
     for start in range(0, len(images), _BATCH):
         part = slice(start, min(start + _BATCH, len(images)))
 
-        def first(name: str, value: Tensor, part: slice = part) -> None:
-            into[name][part] = layouts[name](value).float().cpu()
+        came: dict[str, Tensor] = {}
 
-        def again(name: str, value: Tensor, part: slice = part) -> None:
-            into[name][part] += layouts[name](value).float().cpu()
+        def first(name: str, value: Tensor, part: slice = part, came: dict[str, Tensor] = came) -> None:
+            seen = into[name][part] = layouts[name](value).float().cpu()
+            if name in shares:
+                came[name] = (seen != 0).float()
+
+        def again(name: str, value: Tensor, part: slice = part, came: dict[str, Tensor] = came) -> None:
+            seen = layouts[name](value).float().cpu()
+            into[name][part] += seen
+            if name in shares:
+                came[name] += seen != 0
 
         batch = images.batch(np.arange(part.start, part.stop)).to(device)
         batch = batch.flip(3) if mirror else batch
@@ -121,7 +131,11 @@ def read_features(
         for _ in range(1, queries):
             output = output + read_cuts(graph, batch, names, again)
         for name in names:
-            seen = into[name][part].div_(queries)
+            seen = into[name][part]
+            if name in shares and queries > 1:
+                seen.mul_(shares[name]).div_(came[name].clamp_min_(1))
+            else:
+                seen.div_(queries)
             broken[name] += int((~torch.isfinite(seen).flatten(1).all(dim=1)).sum())
         if logits:
             labels[part] = output.flatten(1).argmax(dim=1).cpu().numpy()

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from goldcut.attacks.base import Half, View
+from goldcut.attacks.masks import Mask
 from goldcut.attacks.transforms import Transform, choose_transform, fit_transform
 from goldcut.errors import AttackError
 
@@ -32,15 +33,25 @@ class Problem:
         edge: The edge half with its weights.
         transform: Of Z, so that each channel counts the same.
         variation: Mean total variation of the attacker's own images.
+        mask: What lies over the given Z; the edge is without it.
     """
 
     edge: Half
     transform: Transform
     variation: float
+    mask: Mask | None = None
 
     def distance(self, images: Float[Tensor, "n c h w"], z: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """Mean squared difference between Z of images and the given Z, in variances of Z."""
-        return (self.transform(self.edge(images)) - self.transform(z)).square().flatten(1).mean(1)
+        """Mean squared difference between Z of images and the given Z, in variances of Z.
+
+        Behind a mask an element that did not come counts as much as it is likely to be 0 itself: whoever compares with
+        the mask's zeros, or with draws of the mask, is led to images that are too faint.
+        """
+        if self.mask is None:
+            return (self.transform(self.edge(images)) - self.transform(z)).square().flatten(1).mean(1)
+        weight = torch.where(z == 0, self.mask.blank, 1.0).flatten(1)
+        apart = (self.transform(self.edge(images)) - self.transform(self.mask.factor * z)).square().flatten(1)
+        return (weight * apart).sum(1) / weight.sum(1).clamp_min(1e-6)
 
 
 def pose(view: View, *, seed: int) -> tuple[Problem, ...]:
@@ -56,7 +67,9 @@ def pose(view: View, *, seed: int) -> tuple[Problem, ...]:
     if (other := choose_transform(view, seed=seed)).name != "standardise":
         transforms.append(other)
     variation = max(float(total_variation(own).mean()), 1e-8)
-    problems = tuple(Problem(view.edge, one.to(view.device), variation) for one in transforms if one is not None)
+    problems = tuple(
+        Problem(view.edge, one.to(view.device), variation, view.mask) for one in transforms if one is not None
+    )
     if not _has_gradient(problems[0], own[:PROBE], view.training.representations(slice(PROBE), view.device)):
         raise NoGradient(
             "no gradient comes back through the edge half to the image, as behind rounding",

@@ -13,6 +13,7 @@ from goldcut.attacks.base import Half, Sample, View
 from goldcut.attacks.blank import Blank
 from goldcut.attacks.features import Features, enlarge, read_features, read_pixels
 from goldcut.attacks.layout import Layout, lay_out
+from goldcut.attacks.masks import describe_mask, find_masks
 from goldcut.attacks.plan import Plan
 from goldcut.cuts import CutGraph, read_cuts
 from goldcut.cuts.split import copy_part, split_at
@@ -53,6 +54,7 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
     doubled = {cut.name: layouts[cut.name] for cut in group if plan.has_mirrored(cut)}
     n = len(plan.parts.training)
     draws = plan.draws
+    masks = find_masks(graph, plan.parts.selection, list(layouts), plan.device) if plan.stochastic else {}
     stores = {name: make(((draws + (name in doubled)) * n, *layout.shape)) for name, layout in layouts.items()}
 
     def read(images: Images, task: str, into: Mapping[str, Tensor], mirror: bool = False) -> Features:
@@ -64,6 +66,7 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
             into,
             mirror=mirror,
             queries=plan.queries,
+            masks=masks,
             logits=plan.logits,
             device=plan.device,
             task=task,
@@ -88,6 +91,11 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
     own = own.repeat(draws, 1, 1, 1)
     both = torch.cat([own, own[:n].flip(3)]) if flipped else own
     labels, known = _joined(shown), _known(plan, parts.training)
+    known_masks = {
+        name: describe_mask(selection.z[name], share, plan.queries)
+        for name, share in masks.items()
+        if name in graph.sent
+    }
     views = {
         name: View(
             training=Sample(own, stores[name][: draws * n], labels, None if known is None else np.tile(known, draws)),
@@ -95,12 +103,13 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
             mirrored=Sample(both, stores[name], _joined([*shown, flipped])) if flipped and name in doubled else None,
             kind=layouts[name].kind,
             query=_query(graph, name, layouts[name]),
-            edge=_edge(graph, name, layouts[name]),
+            edge=_edge(graph, name, layouts[name], masked=name in known_masks),
             blank=_blank(graph, name, layouts[name], own, plan.device),
             cloud=_cloud(graph, name, layouts[name]),
             observed=victims.z[name],
             shelf=plan.shelf,
             device=plan.device,
+            mask=known_masks.get(name),
         )
         for name in layouts
     }
@@ -129,9 +138,10 @@ def _query(graph: CutGraph, name: str, layout: Layout) -> Half:
     return query
 
 
-def _edge(graph: CutGraph, name: str, layout: Layout) -> Half:
-    """The edge half with its weights frozen, so that gradients go to the image and nowhere else."""
-    half = _frozen(copy_part(graph.module, source=None, result=graph.sent_node(name)))
+def _edge(graph: CutGraph, name: str, layout: Layout, *, masked: bool) -> Half:
+    """The edge half with its weights frozen, so that gradients go to the image and nowhere else; without its mask."""
+    end = graph.node(name) if masked else graph.sent_node(name)
+    half = _frozen(copy_part(graph.module, source=None, result=end))
 
     def edge(images: Tensor) -> Tensor:
         return layout(half(_at_size(images, graph))).float()
