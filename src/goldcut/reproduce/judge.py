@@ -67,7 +67,7 @@ def judge(id: str, subject: str, figure: Figure | None, *, difference: str, doub
     Args:
         id: Of the claim.
         subject: What it was looked at on.
-        figure: What was measured; None where a step is missing.
+        figure: What was measured; None where a step is missing, NaN where what was measured has no such figure.
         difference: How the setting differs from the paper's; empty where it is the same.
         doubt: Why the figure cannot decide; empty where it can.
 
@@ -77,6 +77,8 @@ def judge(id: str, subject: str, figure: Figure | None, *, difference: str, doub
     """
     claim = read_claims()[id]
     verdict, reason = _decide(claim, figure, difference, doubt)
+    if figure is not None and math.isnan(figure.value):
+        figure = None
     return ClaimRecord(
         id=id,
         subject=subject,

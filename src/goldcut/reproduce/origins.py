@@ -1,5 +1,6 @@
 """Table (e): the kind of images: natural, faces, X-rays, digits, and attackers with images of another origin."""
 
+import math
 from itertools import product
 
 from goldcut.records import AttackRecord, ClaimRecord
@@ -38,15 +39,16 @@ def answer(scale: Scale, results: Results) -> Answer:
 def _moved(id: str, kind: str, scale: Scale, results: Results) -> ClaimRecord:
     """How many candidates the zone begins later on a kind of images than on natural ones."""
     here, there = (_begin(scale, one, results) for one in (kind, "natural"))
-    missing = None in (here, there)
     undecided = -1 in (here, there)
-    figure = Figure.exact(float(here - there)) if here is not None and there is not None else None
+    figure = None
+    if here is not None and there is not None:
+        figure = Figure.exact(math.nan if undecided else float(here - there))
     return judge(
         id,
         f"{scale.networks[NETWORK].spec}, {kind} and natural images",
         figure,
         difference=differ(scale, NETWORK),
-        doubt="the attack finds or decides no zone on one of them" if undecided and not missing else "",
+        doubt="the attack finds or decides no zone on one of them" if figure and undecided else "",
     )
 
 
