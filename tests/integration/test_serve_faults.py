@@ -1,7 +1,6 @@
 """TLS and tokens, workers that are killed, a stop under load, and exports that are not served."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -19,7 +17,6 @@ import tritonclient.grpc
 import tritonclient.http
 import trustme
 from benchmarks.faults import main as faults
-from benchmarks.faults import replaced, workers
 from benchmarks.serving import serving
 from click.testing import CliRunner
 
@@ -238,33 +235,6 @@ def test_a_killed_worker_is_replaced_and_the_clients_notice_nothing(folder, tmp_
             assert np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5)
         assert served.stop() == 0
         assert served.log().count('"event": "stopped"') == 2
-
-
-def connections(pid: int, port: int) -> int:
-    """Connections to a port that a process holds."""
-    held = {os.readlink(f"/proc/{pid}/fd/{one}") for one in os.listdir(f"/proc/{pid}/fd")}
-    tables = [Path(f"/proc/net/{kind}").read_text().splitlines()[1:] for kind in ("tcp", "tcp6")]
-    lines = [line.split() for table in tables for line in table]
-    established = [line for line in lines if line[3] == "01" and int(line[1].rpartition(":")[2], 16) == port]
-    return sum(f"socket:[{line[9]}]" in held for line in established)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_clients_that_keep_their_connection_are_shared_with_a_worker_that_is_new(folder, tmp_path):
-    with contextlib.ExitStack() as held:
-        served = held.enter_context(serving(folder, tmp_path / "log", "--workers", "2"))
-        clients = [held.enter_context(EdgeClient(folder, f"grpc://{served.grpc}")) for _ in range(8)]
-        first, second = workers(served)
-        assert [client.infer(IMAGES).attempts for client in clients] == [1] * 8
-        assert connections(first, served.port) + connections(second, served.port) == 8
-        os.kill(first, signal.SIGKILL)
-        assert all(np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5) for client in clients)
-        assert connections(second, served.port) == 8  # nobody else was there yet
-        assert replaced(served, first)
-        until = time.monotonic() + 20  # a third of the time after which connections are renewed in any case
-        while not all(connections(pid, served.port) for pid in workers(served)) and time.monotonic() < until:
-            assert all(np.allclose(client.infer(IMAGES).logits, LOGITS, atol=1e-5) for client in clients)
-        assert all(connections(pid, served.port) for pid in workers(served))
 
 
 @pytest.mark.slow

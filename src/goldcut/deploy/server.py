@@ -20,10 +20,7 @@ DRAIN_SECONDS = 30.0
 IDLE_SECONDS = 75.0
 SWEEP_SECONDS = 1.0
 CONNECTION_SECONDS = 60.0
-"""After this time a client is asked to connect anew, so that a worker that is new gets its share."""
-
-RENEW = signal.SIGUSR1
-"""Tells a worker that another one is new: its gRPC clients are asked to connect anew at once."""
+"""After this time a client is asked to connect anew, so that a worker or a replica that is new gets its share."""
 
 
 @dataclass(frozen=True)
@@ -140,35 +137,6 @@ async def _watch_parent(parent: int | None, stop: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def _grpc(service: Service, place: Place) -> Any:
     """The gRPC server while it is inside; gives the port."""
-    front, port = await _start_grpc(service, place, place.port)
-    fronts, leaving = [front], set[asyncio.Task[None]]()
-
-    async def renew() -> None:
-        """Listen anew, and let the connections of before end: their clients connect to whichever worker is free."""
-        front, _ = await _start_grpc(service, place, port)
-        fronts.append(front)
-        await fronts.pop(0).stop(DRAIN_SECONDS)
-
-    def renew_soon() -> None:
-        if service.ready:
-            task = asyncio.create_task(renew())
-            leaving.add(task)
-            task.add_done_callback(leaving.discard)
-
-    if place.shared:
-        asyncio.get_running_loop().add_signal_handler(RENEW, renew_soon)
-    try:
-        yield port
-    finally:
-        await asyncio.gather(*(front.stop(DRAIN_SECONDS) for front in fronts), *leaving)
-
-
-async def _start_grpc(service: Service, place: Place, port: int) -> tuple[Any, int]:
-    """A gRPC server that listens, and its port.
-
-    Raises:
-        DeployError: The port is taken, or the address is not this machine's.
-    """
     import grpc
 
     from goldcut.deploy.rpc import Rpc
@@ -182,7 +150,7 @@ async def _start_grpc(service: Service, place: Place, port: int) -> tuple[Any, i
     ]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((Rpc(service).handlers(),))
-    address = f"[{place.host}]:{port}" if ":" in place.host else f"{place.host}:{port}"
+    address = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
     pem = service.access.pem()
     try:
         if pem is None:
@@ -194,7 +162,10 @@ async def _start_grpc(service: Service, place: Place, port: int) -> tuple[Any, i
     except RuntimeError as error:
         raise DeployError(f"gRPC cannot listen on {address}: {error}", "Free the port, or give --port.") from error
     await server.start()
-    return server, port
+    try:
+        yield port
+    finally:
+        await server.stop(DRAIN_SECONDS)
 
 
 @contextlib.asynccontextmanager

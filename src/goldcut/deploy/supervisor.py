@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from goldcut.deploy.metrics import FOLDER
-from goldcut.deploy.server import RENEW, Place
+from goldcut.deploy.server import Place
 from goldcut.deploy.service import LOG
 from goldcut.errors import DeployError
 
@@ -58,9 +58,6 @@ class _Crew:
         self._command, self._environment, self._workers = command, environment, workers
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._ready: set[int] = set()
-        """Workers that were ready once."""
-        self._serving: dict[int, asyncio.subprocess.Process] = {}
-        """Those that are ready now."""
         self._stopping = asyncio.Event()
         self._failed: DeployError | None = None
         self._told = False
@@ -81,12 +78,6 @@ class _Crew:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
 
-    def _renew(self) -> None:
-        """Let the workers that serve share their clients with one that is new."""
-        for process in self._serving.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(RENEW)
-
     async def _keep(self, slot: int, told: Callable[[], None]) -> None:
         """One worker, started again whenever it ends before it is told to."""
         loop = asyncio.get_running_loop()
@@ -101,16 +92,12 @@ class _Crew:
                 process.terminate()
             assert process.stdout is not None
             if await process.stdout.readline():
-                if slot in self._ready:
-                    self._renew()
                 self._ready.add(slot)
-                self._serving[slot] = process
                 if len(self._ready) == self._workers and not self._told:
                     self._told = True
                     told()
             code = await process.wait()
             del self._running[slot]
-            self._serving.pop(slot, None)
             if self._stopping.is_set():
                 return
             failures = failures + 1 if loop.time() - started < FEW_SECONDS else 0
