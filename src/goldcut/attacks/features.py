@@ -132,7 +132,7 @@ def read_features(
             output = output + read_cuts(graph, batch, names, again)
         for name in names:
             seen = into[name][part]
-            if name in shares and queries > 1:
+            if name in shares:
                 seen.mul_(shares[name]).div_(came[name].clamp_min_(1))
             else:
                 seen.div_(queries)

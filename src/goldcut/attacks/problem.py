@@ -47,10 +47,11 @@ class Problem:
         Behind a mask an element that did not come counts as much as it is likely to be 0 itself: whoever compares with
         the mask's zeros, or with draws of the mask, is led to images that are too faint.
         """
+        seen = z if self.mask is None else self.mask.factor * z
+        apart = (self.transform(self.edge(images)) - self.transform(seen)).square().flatten(1)
         if self.mask is None:
-            return (self.transform(self.edge(images)) - self.transform(z)).square().flatten(1).mean(1)
+            return apart.mean(1)
         weight = torch.where(z == 0, self.mask.blank, 1.0).flatten(1)
-        apart = (self.transform(self.edge(images)) - self.transform(self.mask.factor * z)).square().flatten(1)
         return (weight * apart).sum(1) / weight.sum(1).clamp_min(1e-6)
 
 

@@ -66,7 +66,7 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
             into,
             mirror=mirror,
             queries=plan.queries,
-            masks=masks,
+            masks=masks if plan.queries > 1 else None,
             logits=plan.logits,
             device=plan.device,
             task=task,

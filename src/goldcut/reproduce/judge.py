@@ -117,12 +117,16 @@ def best(results: Sequence[AttackResult], cut: str) -> AttackResult | None:
     return min((one for one in results if one.cut == cut), key=lambda one: one.selection_mse, default=None)
 
 
+def _limits(result: AttackResult) -> tuple[float, float]:
+    """Of the MSE; the value itself where there are none."""
+    return result.mse_low or result.mse, result.mse_high or result.mse
+
+
 def ratio(above: AttackResult | None, below: AttackResult | None) -> Figure | None:
     """MSE over MSE; the limits are the widest that the two intervals allow, so they are wider than a paired one's."""
     if above is None or below is None or below.mse <= 0:
         return None
-    high, low = above.mse_high or above.mse, above.mse_low or above.mse
-    floor, ceiling = below.mse_low or below.mse, below.mse_high or below.mse
+    (low, high), (floor, ceiling) = _limits(above), _limits(below)
     return Figure(above.mse / below.mse, low / ceiling, high / max(floor, 1e-12))
 
 
@@ -130,8 +134,7 @@ def rise(above: AttackResult | None, below: AttackResult | None) -> Figure | Non
     """MSE less MSE, with the widest limits that the two intervals allow."""
     if above is None or below is None:
         return None
-    high, low = above.mse_high or above.mse, above.mse_low or above.mse
-    floor, ceiling = below.mse_low or below.mse, below.mse_high or below.mse
+    (low, high), (floor, ceiling) = _limits(above), _limits(below)
     return Figure(above.mse - below.mse, low - ceiling, high - floor)
 
 
