@@ -77,7 +77,6 @@ class Service:
         try:
             accepted = check_question(question, self.manifest, self.codec, self.most_rows)
             patience = [one for one in (accepted.seconds, seconds) if one is not None]
-            self.metrics.waiting.set(self._engine.waiting_rows)
             computed = await self._engine.answer(accepted.z, min(patience, default=None))
             if not np.isfinite(computed.logits).all():
                 raise Refusal("invalid", "the cloud half gives NaN or infinite logits for these values of Z")
@@ -91,7 +90,10 @@ class Service:
             outcome = "cancelled"
             raise
         finally:
-            self._note(question.id, transport, outcome, computed, _since(started))
+            seconds = _since(started)
+            self._log(question.id, transport, outcome, computed, seconds)
+            # Counted once the answer is on its way: nobody waits for that.
+            asyncio.get_running_loop().call_soon(self._count, transport, outcome, computed, seconds)
 
     async def drain(self) -> None:
         """Take nothing more and finish what was taken."""
@@ -113,15 +115,12 @@ class Service:
             "outputs": [_described(output)],
         }
 
-    def _note(self, name: str, transport: str, outcome: str, computed: Computed | None, seconds: float) -> None:
-        """One line in the log and the counts; never a tensor."""
-        self.metrics.requests.labels(transport, outcome).inc()
-        self.metrics.seconds.observe(seconds)
+    def _log(self, name: str, transport: str, outcome: str, computed: Computed | None, seconds: float) -> None:
+        """One line; never a tensor."""
+        if not LOG.isEnabledFor(logging.INFO):
+            return
         fields: dict[str, object] = {"id": name if name.isprintable() else "", "transport": transport}
         if computed is not None:
-            self.metrics.rows.inc(len(computed.logits))
-            self.metrics.queued.observe(computed.waited)
-            self.metrics.batch.observe(computed.rows)
             fields |= {
                 "rows": len(computed.logits),
                 "batch": computed.rows,
@@ -129,6 +128,16 @@ class Service:
                 **({"replica": computed.replica} if computed.replica else {}),
             }
         LOG.info("request", extra={"fields": {**fields, "outcome": outcome, "ms": round(seconds * 1e3, 3)}})
+
+    def _count(self, transport: str, outcome: str, computed: Computed | None, seconds: float) -> None:
+        """Into the metrics."""
+        self.metrics.requests.labels(transport, outcome).inc()
+        self.metrics.seconds.observe(seconds)
+        self.metrics.waiting.set(self._engine.waiting_rows)
+        if computed is not None:
+            self.metrics.rows.inc(len(computed.logits))
+            self.metrics.queued.observe(computed.waited)
+            self.metrics.batch.observe(computed.rows)
 
 
 def _described(part: Part) -> dict[str, object]:

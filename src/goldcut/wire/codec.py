@@ -8,6 +8,7 @@ Integer-Arithmetic-Only Inference, 2018, equation 1), so that 0 stays exactly 0.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,12 @@ class Codec:
         if self.zstd:
             load_zstd()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As in "int8+zstd"."""
         return f"{self.number}+zstd" if self.zstd else self.number
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The inputs of a request, in order."""
         name = "z_q" if self.number == "int8" else "z"
