@@ -6,8 +6,8 @@
 The edge is the CIFAR-10 network of He et al. up to ReLU22 (`block2`). The trainings share the process and take turns of
 a second, always the one that has used least, so that other load on the machine hits all alike; scoring stops the clock.
 After each round a training is scored on the test images with the state that its *selection* images prefer; for the
-peers too, which chose it on test images. Prints a curve for each, and for each pair at what share of the peer's time
-ours is as good as the peer at its best, and both errors when the peer has ended.
+peers too, which chose it on test images. Each prints its curve when it ends; then for each pair at what share of the
+peer's time ours is as good as the peer at its best, and both errors when the peer has ended.
 """
 
 import json
@@ -31,7 +31,7 @@ from goldcut.attacks import ATTACKS, Attack, Decoder, Inverse, View, attack_cuts
 from goldcut.attacks import decoder as decoder_module
 from goldcut.attacks.base import BATCH, selection_error
 from goldcut.cuts import CutGraph, find_cuts, read_cuts
-from goldcut.fitting.loop import batch_index
+from goldcut.fitting import batch_index
 from goldcut.networks.decoders import seeded_weights
 from goldcut.networks.deconvolution import build_deconvolution
 from goldcut.progress import Progress, silent
@@ -206,7 +206,10 @@ class Timed(Attack):
             self.course.turns.tick(self.name)
 
         with self.course.turns.run(self.name):
-            return self.inner.train(view, seed=seed, progress=tell)
+            inverse = self.inner.train(view, seed=seed, progress=tell)
+        points = [[round(seconds, 1), round(mse, 6)] for seconds, mse in self.course.points]
+        print(json.dumps({"curve": self.name, "steps": inverse.steps, "points": points}), flush=True)
+        return inverse
 
 
 def score_by_turn(courses: dict[str, Course], turns: Turns) -> Callable[[View, Callable[[Tensor], Tensor]], float]:
@@ -250,10 +253,18 @@ def read_cut(graph: CutGraph, images: Tensor) -> Tensor:
 @click.option("--epochs-scale", type=float, default=1.0, show_default=True, help="share of everybody's training")
 @click.option("--images", type=int, help="at most so many images of the attacker")
 @click.option("--tests", type=int, default=1000, show_default=True, help="test images")
+@click.option("--peers", default="he,gpz", show_default=True)
 @click.option("--ours", default="decoder-S,decoder-M", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(
-    data: str, checkpoint: Path | None, epochs_scale: float, images: int | None, tests: int, ours: str, seed: int
+    data: str,
+    checkpoint: Path | None,
+    epochs_scale: float,
+    images: int | None,
+    tests: int,
+    peers: str,
+    ours: str,
+    seed: int,
 ) -> None:
     target, pack = open_sources(MODEL, data, checkpoint=checkpoint)
     if images is not None and pack.attacker is not None:
@@ -262,7 +273,7 @@ def main(
     graph = find_cuts(target.model, target.input_shape)
     truth = parts.victims.batch(range(len(parts.victims)))
     z = read_cut(graph, truth)
-    contenders: list[Attack] = [Peer("he", epochs_scale), Peer("gpz", epochs_scale)]
+    contenders: list[Attack] = [Peer(name, epochs_scale) for name in peers.split(",")]
     for name in ours.split(","):
         attack = ATTACKS[name]
         assert isinstance(attack, Decoder)
@@ -287,9 +298,7 @@ def main(
         )
     for failure in leakage.failures:
         print(json.dumps({"attack": failure.attack, "failed": failure.reason}))
-    for name, course in courses.items():
-        print(json.dumps({"curve": name, "points": [[round(a, 1), round(b, 6)] for a, b in course.points]}))
-    for peer in ("he", "gpz"):
+    for peer in peers.split(","):
         for name in ours.split(","):
             print(json.dumps({**compare(courses[peer], courses[name]), "load": round(os.getloadavg()[0], 2)}))
 

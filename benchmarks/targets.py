@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from goldcut.cli.options import progress_bars
 from goldcut.errors import DataError
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.sources.images import Images, load_images
 
 SELECTION = 1000

@@ -13,7 +13,7 @@ from pathlib import Path
 from goldcut.attacks import Attack, Decoder
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.stack import Stack
-from goldcut.fitting.loop import Settings
+from goldcut.fitting import Settings
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackRecord, ScanRecord
 from goldcut.sources.images import Pack

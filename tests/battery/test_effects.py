@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldcut.attacks import Decoder, Leakage, Ridge, attack_cuts
+from goldcut.attacks.decoder import at_most
 from goldcut.attacks.refine import Refine
 from goldcut.attacks.rmle import RegularisedLikelihood
 from goldcut.cuts import find_cuts
@@ -71,7 +72,7 @@ def leakage(tmp_path_factory: pytest.TempPathFactory) -> Leakage:
         graph,
         cuts,
         parts,
-        (Ridge(), Decoder("S", Settings(max_steps=2500)), Refine(), RegularisedLikelihood()),
+        (Ridge(), Decoder("S", at_most(2500)), Refine(), RegularisedLikelihood()),
         seed=0,
         folder=folder,
         memory_bytes=4 << 30,

@@ -13,11 +13,11 @@ from goldcut.attacks import attack_cuts
 from goldcut.attacks.align import Align
 from goldcut.attacks.base import Sample, View
 from goldcut.attacks.baselines import nearest_images
-from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.decoder import DECODING, Decoder
 from goldcut.attacks.shadow import Shadow
 from goldcut.cuts import find_cuts
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.sources.images import Images, divide, from_arrays, load_images
 
 SIDE, CLASSES = 8, 4
@@ -292,7 +292,7 @@ def attack_digits(kind: type[nn.Module], side: int, folder: Path) -> tuple[float
     parts = divide(part(slice(4400, 5000), "victims"), part(slice(1500, 4000), "own"), victims=600, seed=0)
     graph = find_cuts(net, (1, side, side))
     edge = Settings(max_steps=400, weight_decay=0.0, round_steps=50)
-    decoder = Decoder("XS", Settings(max_steps=300, round_steps=50))
+    decoder = Decoder("XS", replace(DECODING, max_steps=600, round_steps=100))
     attacks = (Shadow(count=3, edge=edge, decoder=decoder),)
     cuts = [graph.cut("block1")]
     leakage = attack_cuts(graph, cuts, parts, attacks, seed=0, folder=folder, memory_bytes=4 << 30, workers=1)

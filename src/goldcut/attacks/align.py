@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from goldcut.attacks.base import BATCH, Attack, Inverse, View
-from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.decoder import CAPS, Decoder, at_most
 from goldcut.attacks.shadow import start_substitute
 from goldcut.attacks.substitute import Moments, beside, derive, invert_through, observe, renamed
 from goldcut.attacks.transforms import fit_transform
-from goldcut.fitting.loop import Fitted, Settings, fit
+from goldcut.fitting import Fitted, Settings, fit
 from goldcut.networks.critics import build_critic
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
@@ -52,7 +52,7 @@ class Align(Attack):
     critic: float = 0.1
     count: int = 4
     edge: Settings = EDGE
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", Settings(max_steps=3000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(3000)))
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from goldcut.attacks.base import BATCH, Sample, View
 from goldcut.attacks.linear import principal_axes
 from goldcut.attacks.transforms import choose_transform
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.metrics.bootstrap import bootstrap_mean
 from goldcut.networks.decoders import seeded_weights
 from goldcut.progress import Progress, silent

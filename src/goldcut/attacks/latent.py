@@ -22,7 +22,7 @@ from goldcut.attacks.objective import SIDE_BY_SIDE, Objective, Starts
 from goldcut.attacks.prior import Prior
 from goldcut.attacks.transforms import choose_transform
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import is_converged
+from goldcut.fitting import is_converged
 from goldcut.networks.generator import ImageVAE
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge

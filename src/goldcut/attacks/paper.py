@@ -13,7 +13,7 @@ from pathlib import Path
 from goldcut.attacks.base import Attack, Inverse, View
 from goldcut.attacks.decoder import CAPS, learn_inverse
 from goldcut.attacks.transforms import choose_transform
-from goldcut.fitting.loop import Settings
+from goldcut.fitting import Settings
 from goldcut.networks.deconvolution import WIDTH, build_deconvolution
 from goldcut.progress import Progress, silent
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from goldcut.attacks.base import BATCH, Sample, View
 from goldcut.attacks.decoder import COLLAPSED
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.networks.decoders import SIZES
 from goldcut.networks.generator import ImageVAE, build_generator
 from goldcut.progress import Progress, silent

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from goldcut.attacks.base import Attack, Inverse, View, Work
-from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.decoder import CAPS, Decoder, at_most
 from goldcut.attacks.problem import OWN, NoGradient, Problem, pose
 from goldcut.attacks.search import PIECE, Penalty, Search, trials, tried_images
 from goldcut.attacks.spectrum import measure_spectrum
 from goldcut.attacks.tuning import SELECTION, Course, Meter, choose, follow, short
-from goldcut.fitting.loop import Settings
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
 
@@ -40,7 +39,7 @@ class Refine(Attack):
     """
 
     steps: int = 200
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", Settings(max_steps=8000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(8000)))
 
     @property
     def name(self) -> str:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldcut.attacks.base import BATCH, Attack, Half, Inverse, Sample, View, Work
-from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.decoder import CAPS, Decoder, at_most
 from goldcut.attacks.substitute import Moments, beside, derive, invert_through, observe, renamed
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Fitted, Settings, fit
+from goldcut.fitting import Fitted, Settings, fit
 from goldcut.networks.encoders import build_encoder
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
@@ -43,7 +43,7 @@ class Shadow(Attack):
     matching: float = 10.0
     count: int = 4
     edge: Settings = EDGE
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", Settings(max_steps=3000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(3000)))
 
     @property
     def name(self) -> str:

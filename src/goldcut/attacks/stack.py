@@ -14,10 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from goldcut.attacks.base import BATCH, Attack, Inverse, View, selection_error
-from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.decoder import Decoder, at_most
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.substitute import beside
-from goldcut.fitting.loop import Settings
 from goldcut.progress import Progress, silent
 
 
@@ -29,7 +28,7 @@ class Stack(Attack):
         members: What is carried out where nothing is finished.
     """
 
-    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), Decoder("S", Settings(max_steps=8000))))
+    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), Decoder("S", at_most(8000))))
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from goldcut.attacks.base import BATCH, Inverse, Sample, View, selection_error
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.transforms import Transform, choose_transform, fit_transform
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Fitted
+from goldcut.fitting import Fitted
 from goldcut.progress import Progress
 
 MOST_BYTES = 1 << 30

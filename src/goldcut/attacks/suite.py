@@ -3,7 +3,7 @@
 from goldcut.attacks.align import Align
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
-from goldcut.attacks.decoder import CAPS, Decoder
+from goldcut.attacks.decoder import CAPS, Decoder, at_most
 from goldcut.attacks.deep_prior import DeepPrior
 from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.evolution import LatentQuery
@@ -15,10 +15,9 @@ from goldcut.attacks.rmle import RegularisedLikelihood
 from goldcut.attacks.shadow import Shadow
 from goldcut.attacks.stack import Stack
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Settings
 from goldcut.records import KNOWLEDGE, Knowledge
 
-DECODERS = tuple(Decoder(size, Settings(max_steps=most)) for size, most in (("S", 8000), ("M", 5000), ("L", 5000)))
+DECODERS = tuple(Decoder(size, at_most(most)) for size, most in (("S", 8000), ("M", 5000), ("L", 5000)))
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack

@@ -7,7 +7,7 @@ from typing import TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
-from goldcut.fitting.loop import is_converged
+from goldcut.fitting import is_converged
 from goldcut.progress import Progress
 
 SHORT = 8

@@ -16,13 +16,15 @@ from goldcut.records import write_atomically
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A stored training: where it was, and its tensors by "model.", "best." and "optimiser." names."""
+    """A stored training: where it was, and its tensors by "model.", "best.", "average." and "optimiser." names."""
 
     course: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
-    def restore(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-        """Put model and optimiser back, and return the best state so far."""
+    def restore(
+        self, model: nn.Module, optimiser: torch.optim.Optimizer
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Put model and optimiser back; returns the best state so far and the average, empty without one."""
         model.load_state_dict(self._part("model."))
         empty = optimiser.state_dict()
         moments: dict[int, dict[str, Tensor]] = {}
@@ -31,7 +33,10 @@ class Checkpoint:
             moments.setdefault(int(place), {})[quantity] = tensor
         optimiser.load_state_dict({"state": moments, "param_groups": empty["param_groups"]})
         device = next(model.parameters()).device
-        return {name: tensor.to(device) for name, tensor in self._part("best.").items()}
+        best, average = (
+            {name: tensor.to(device) for name, tensor in self._part(part).items()} for part in ("best.", "average.")
+        )
+        return best, average
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
@@ -43,10 +48,15 @@ def write_checkpoint(
     course: Mapping[str, Any],
     model: nn.Module,
     best: Mapping[str, Tensor],
+    average: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
 ) -> None:
     """Store a training under a key that names its settings."""
-    parts: list[tuple[str, Mapping[str, Tensor]]] = [("model.", model.state_dict()), ("best.", best)]
+    parts: list[tuple[str, Mapping[str, Tensor]]] = [
+        ("model.", model.state_dict()),
+        ("best.", best),
+        ("average.", average),
+    ]
     for place, moments in optimiser.state_dict()["state"].items():
         parts.append((f"optimiser.{place}.", moments))
     tensors = {

@@ -1,18 +1,12 @@
-"""The only training loop: classifiers, decoders, later shadows and generators all go through it.
+"""The only training loop: classifiers, decoders, shadows and generators all go through it.
 
-It trains until flat. The rate is kept while the selection score still falls, lowered step by step, from the
-best state on, when it does not, and the training ends when the last rate is reached and the last quarter of all steps
-improved the best selection score by less than 1 %, or at `max_steps`. Towards `max_steps` the rate is
-lowered in any case, but not before three quarters of them: what the lower rate gains then falls into
-the last quarter, so that a training cut short cannot look converged.
-
-With a `schedule` the rate follows that instead and every step is taken, so that two trainings that are to be
-compared differ in nothing else.
+When its rate is lowered and when it ends stands in `course`. With a `schedule` the rate follows that instead and every
+step is taken, so that two trainings that are to be compared differ in nothing else.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 
@@ -21,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from goldcut.errors import AttackError
+from goldcut.fitting.average import Average
 from goldcut.fitting.checkpoint import read_checkpoint, write_checkpoint
+from goldcut.fitting.course import Course, Fitted, Settings, is_converged
 from goldcut.progress import Progress, silent
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
@@ -30,87 +25,6 @@ Loss = Callable[[Tensor, torch.Generator], Tensor]
 
 Schedule = Callable[[float], float]
 """What the first rate is multiplied by, as a function of the share of the steps that are taken."""
-
-FLAT = 0.01
-"""Less than this relative gain in the last quarter of the training is called converged."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        max_steps: Cap of the optimisation steps.
-        batch: Samples per step; fewer where there are fewer samples.
-        rate: First learning rate of AdamW.
-        weight_decay: Decoupled weight decay (Loshchilov, Hutter: Decoupled Weight Decay Regularization, 2019).
-        round_steps: Steps between two selection scores.
-        factor: What the rate is multiplied by when the score is flat.
-        reductions: How often that happens at most.
-        restarts: How often a training that diverged or collapsed starts anew, at `factor` times the rate.
-        checkpoint_seconds: Least time between two checkpoints.
-    """
-
-    max_steps: int = 5000
-    batch: int = 64
-    rate: float = 1e-3
-    weight_decay: float = 1e-2
-    round_steps: int = 100
-    factor: float = 0.3
-    reductions: int = 3
-    restarts: int = 2
-    checkpoint_seconds: float = 20.0
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What came of a training; the model holds the state of the best round, in eval mode.
-
-    Attributes:
-        score: Best selection score.
-        converged: Whether the last quarter of the steps improved the best score by less than 1 %.
-        steps: Steps of the run that counts, restarts left out.
-        scores: Selection score of every round.
-        restarts: How often it diverged or collapsed.
-    """
-
-    score: float
-    converged: bool
-    steps: int
-    scores: tuple[float, ...]
-    restarts: int
-
-
-@dataclass
-class _Course:
-    """Where a training is; all of it goes into the checkpoint."""
-
-    step: int = 0
-    reductions: int = 0
-    reduced_at: int = 0
-    restarts: int = 0
-    scores: list[float] = field(default_factory=list)
-
-
-def gain_since(scores: list[float], since: float) -> float:
-    """Relative gain of the best score over the rounds after the share `since` of them.
-
-    Infinite where no round lies before, so that nothing is called flat too early.
-
-    Example:
-        >>> round(gain_since([1.0, 0.5, 0.4, 0.36], 0.75), 6)
-        0.1
-    """
-    before = scores[: int(len(scores) * since)]
-    if not before:
-        return float("inf")
-    best = min(before)
-    return (best - min(scores)) / best if best > 0 else 0.0
-
-
-def is_converged(scores: list[float]) -> bool:
-    """Whether the last quarter of the rounds improved the best score by less than 1 %."""
-    return len(scores) >= 4 and gain_since(scores, 0.75) < FLAT
 
 
 def fit(
@@ -156,76 +70,80 @@ def fit(
     Raises:
         AttackError: It diverges or collapses even at the lowest rate.
     """
-    course = _Course()
+    course = Course()
     start = _copy(model)
     optimiser = _optimiser(model, settings, course)
     best = start
+    average = Average(start) if settings.averaged else None
     key = repr((sorted(asdict(settings).items()), seed, samples))
     if checkpoint is not None and (stored := read_checkpoint(checkpoint, key)) is not None:
-        course = _Course(**stored.course)
+        course = Course(**stored.course)
         optimiser = _optimiser(model, settings, course)
-        best = stored.restore(model, optimiser)
+        best, averaged = stored.restore(model, optimiser)
+        average = Average(averaged) if settings.averaged else None
     written = monotonic()
 
     def keep() -> None:
         nonlocal written
         if checkpoint is not None and monotonic() - written >= settings.checkpoint_seconds:
-            write_checkpoint(checkpoint, key, asdict(course), model, best, optimiser)
+            averaged = average.state if average else {}
+            write_checkpoint(checkpoint, key, asdict(course), model, best, averaged, optimiser)
             written = monotonic()
 
     def stand() -> None:
         if schedule is not None:
-            rate = _rate(course, settings) * schedule(course.step / settings.max_steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            _set_rate(optimiser, course.rate(settings) * schedule(course.step / settings.max_steps))
         if between is not None:
             between(course.step)
         if schedule is not None and course.step % settings.round_steps and course.step < settings.max_steps:
             keep()
 
+    def stepped() -> None:
+        if average is not None:
+            average.add(model, course.step - course.reduced_at)
+        stand()
+        progress(task, course.step, settings.max_steps)
+
     with _chance_of(model):
         stand()
-        while not _is_over(course, settings, schedule):
-            if not _train_round(model, loss, optimiser, course, samples, settings, seed, task, progress, stand):
-                value = float("nan")
-            else:
-                value = _evaluate(model, score)
+        while not (course.is_full(settings) if schedule else course.is_over(settings)):
+            value = float("nan")
+            if _train_round(model, loss, optimiser, course, samples, settings, seed, stepped):
+                with average.inside(model) if average else nullcontext():
+                    value = _evaluate(model, score)
+                    if value < min(course.scores, default=float("inf")):
+                        best = _copy(model)
             if np.isfinite(value):
-                if not course.scores or value < min(course.scores):
-                    best = _copy(model)
                 course.scores.append(value)
-                if schedule is None and _lower_rate(optimiser, course, settings):
+                if schedule is None and course.lower_rate(settings):
+                    _set_rate(optimiser, course.rate(settings))
                     model.load_state_dict(best)
-            if not np.isfinite(value) or _has_collapsed(course, settings, ceiling):
-                course = _restart(course, settings, task)
+                    average = Average(best) if settings.averaged else None
+            if not np.isfinite(value) or course.has_collapsed(settings, ceiling):
+                course = course.restart(settings, task)
                 model.load_state_dict(start)
                 best, optimiser = start, _optimiser(model, settings, course)
+                average = Average(start) if settings.averaged else None
                 stand()
                 continue
             keep()
     model.load_state_dict(best)
     model.eval()
     if checkpoint is not None:
-        write_checkpoint(checkpoint, key, asdict(course), model, best, _optimiser(model, settings, course))
+        fresh = _optimiser(model, settings, course)
+        write_checkpoint(checkpoint, key, asdict(course), model, best, best if average else {}, fresh)
     return Fitted(min(course.scores), is_converged(course.scores), course.step, tuple(course.scores), course.restarts)
-
-
-def _is_over(course: _Course, settings: Settings, schedule: Schedule | None) -> bool:
-    done = schedule is None and course.reductions >= settings.reductions and is_converged(course.scores)
-    return bool(course.scores) and (done or course.step >= settings.max_steps)
 
 
 def _train_round(
     model: nn.Module,
     loss: Loss,
     optimiser: torch.optim.Optimizer,
-    course: _Course,
+    course: Course,
     samples: int,
     settings: Settings,
     seed: int,
-    task: str,
-    progress: Progress,
-    stand: Callable[[], None],
+    stepped: Callable[[], None],
 ) -> bool:
     """Take the steps that are left of a round; False where a loss was not finite."""
     model.train()
@@ -245,8 +163,7 @@ def _train_round(
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         course.step += 1
-        stand()
-        progress(task, course.step, settings.max_steps)
+        stepped()
     return True
 
 
@@ -269,45 +186,14 @@ def _evaluate(model: nn.Module, score: Callable[[], float]) -> float:
         return score()
 
 
-def _has_collapsed(course: _Course, settings: Settings, ceiling: float) -> bool:
-    """Whether even the best score makes no sense when it is time for it to do so."""
-    return min(course.scores) > ceiling and (course.reductions > 0 or course.step >= settings.max_steps)
-
-
-def _lower_rate(optimiser: torch.optim.Optimizer, course: _Course, settings: Settings) -> bool:
-    """Lower the rate where the score is flat, or where the cap comes near; tells whether it did."""
-    if course.reductions >= settings.reductions:
-        return False
-    rounds = len(course.scores)
-    window = max(3, rounds // 8)
-    waited = (course.step - course.reduced_at) // settings.round_steps > window
-    flat = waited and gain_since(course.scores, (rounds - window) / rounds) < FLAT / 2
-    forced = 0.75 + 0.25 * course.reductions / (settings.reductions + 1)
-    if not flat and course.step < forced * settings.max_steps:
-        return False
-    course.reductions += 1
-    course.reduced_at = course.step
-    for group in optimiser.param_groups:
-        group["lr"] = _rate(course, settings)
-    return True
-
-
-def _rate(course: _Course, settings: Settings) -> float:
-    return settings.rate * settings.factor ** (course.restarts + course.reductions)
-
-
-def _restart(course: _Course, settings: Settings, task: str) -> _Course:
-    if course.restarts >= settings.restarts:
-        raise AttackError(
-            f"{task} diverged or collapsed {course.restarts + 1} times, last at rate {_rate(course, settings):.1e}",
-            "Look at the scale of Z at this cut: values near the limits of float32 cannot be trained on.",
-        )
-    return _Course(restarts=course.restarts + 1)
-
-
-def _optimiser(model: nn.Module, settings: Settings, course: _Course) -> torch.optim.AdamW:
+def _optimiser(model: nn.Module, settings: Settings, course: Course) -> torch.optim.AdamW:
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(weights, lr=_rate(course, settings), weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(weights, lr=course.rate(settings), weight_decay=settings.weight_decay, fused=True)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

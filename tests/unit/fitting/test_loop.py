@@ -1,8 +1,10 @@
 """The training loop: where it ends, what it keeps, and that it resumes exactly."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldcut.errors import AttackError
-from goldcut.fitting.loop import Fitted, Settings, batch_index, fit, gain_since, is_converged
+from goldcut.fitting import Fitted, Settings, batch_index, fit, gain_since, is_converged
 
 SAMPLES = 96
 QUICK = Settings(max_steps=120, batch=16, rate=0.02, weight_decay=0.0, round_steps=10, checkpoint_seconds=0.0)
@@ -116,9 +118,11 @@ def test_the_same_seed_gives_the_same_model_and_the_global_generator_stays():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("stop", [35, 80])
-def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: float, stop: int):
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: float, stop: int, averaged: bool):
+    settings = replace(QUICK, averaged=averaged)
     whole, x, y = problem(dropout)
-    expected = train(whole, x, y)
+    expected = train(whole, x, y, settings)
 
     def interrupt(task: str, done: float, total: float) -> None:
         if done == stop:
@@ -127,19 +131,67 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: fl
     path = tmp_path / "training.safetensors"
     model, x, y = problem(dropout)
     with pytest.raises(KeyboardInterrupt):
-        train(model, x, y, progress=interrupt, checkpoint=path)
+        train(model, x, y, settings, progress=interrupt, checkpoint=path)
     assert path.exists()
     model, x, y = problem(dropout)
     steps: list[float] = []
-    resumed = train(model, x, y, progress=lambda task, done, total: steps.append(done), checkpoint=path)
+    resumed = train(model, x, y, settings, progress=lambda task, done, total: steps.append(done), checkpoint=path)
     assert steps[0] == stop // 10 * 10 + (1 if stop % 10 else -9)
     assert resumed == expected
     assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
     model, x, y = problem(dropout)
     steps.clear()
-    assert train(model, x, y, progress=lambda task, done, total: steps.append(done), checkpoint=path) == expected
+    assert (
+        train(model, x, y, settings, progress=lambda task, done, total: steps.append(done), checkpoint=path) == expected
+    )
     assert not steps
     assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
+
+
+def test_averaged_weights_are_scored_and_kept_and_training_goes_on_beside_them():
+    settings = Settings(max_steps=40, batch=16, rate=0.02, round_steps=20, reductions=0, averaged=True)
+    passed: list[list[Tensor]] = []
+    model, x, y = problem()
+    fitted = train(model, x, y, settings, between=lambda step: passed.append([w.clone() for w in model.parameters()]))
+    plain, _, _ = problem()
+    raw: list[list[Tensor]] = []
+    train(
+        plain,
+        x,
+        y,
+        replace(settings, averaged=False),
+        between=lambda step: raw.append([w.clone() for w in plain.parameters()]),
+    )
+    assert all(torch.equal(a, b) for a, b in zip(passed[-1], raw[-1], strict=True))
+    steps = 20 * (1 + fitted.scores.index(fitted.score))
+    # Written out: the weights of step t count 10 / t, and what was before counts the rest.
+    shares = [min(1.0, 10 / t) for t in range(1, steps + 1)]
+    counts = [share * math.prod(1 - later for later in shares[place + 1 :]) for place, share in enumerate(shares)]
+    assert sum(counts) == pytest.approx(1)
+    for place, kept in enumerate(model.parameters()):
+        mean = sum(count * weights[place].double() for count, weights in zip(counts, raw[1:], strict=False))
+        assert torch.allclose(kept.double(), mean, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_an_average_is_steadier_than_the_steps_that_it_is_made_of():
+    x = torch.linspace(-1, 1, 64)[:, None]
+    y = 3 * x + torch.randn(64, 1, generator=torch.Generator().manual_seed(0))
+    deviations = {}
+    for averaged in (False, True):
+        model = nn.Linear(1, 1, bias=False)
+        seen: list[float] = []
+
+        def loss(index: Tensor, noise: Tensor, model: nn.Module = model) -> Tensor:
+            return functional.mse_loss(model(x[index]), y[index])
+
+        def score(model: nn.Linear = model, seen: list[float] = seen) -> float:
+            seen.append(model.weight.item())
+            return 1 / len(seen)  # falls, so that every step is taken
+
+        settings = Settings(max_steps=1500, batch=4, rate=0.1, round_steps=30, reductions=0, averaged=averaged)
+        fit(model, loss, score, samples=64, settings=settings, seed=0)
+        deviations[averaged] = np.std(seen[-20:])
+    assert deviations[True] < deviations[False] / 3
 
 
 def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_not_used(tmp_path: Path):
