@@ -9,7 +9,8 @@ GoldcutError            every error that goldcut raises on purpose; the command 
 ├── TrainingError       a training cannot be carried out (targets that a loss cannot take, diverged)
 ├── DeployError         the exported halves cannot be made, verified, served or reached
 ├── WireError           a message is no Z of this cut (name, type, size, values)
-├── SweepError          the file, folder or cluster of a sweep cannot be used (unknown keys, no answer)
+├── SweepError          the file or the folder of a sweep cannot be used (unknown keys, not shared)
+├── ClusterError        no Ray cluster can be joined or started (no answer, another token)
 └── MissingExtra        an optional dependency is not installed
 """
 
@@ -61,7 +62,11 @@ class WireError(GoldcutError):
 
 
 class SweepError(GoldcutError):
-    """The file, the folder or the cluster of a sweep cannot be used."""
+    """The file or the folder of a sweep cannot be used."""
+
+
+class ClusterError(GoldcutError):
+    """No Ray cluster can be joined, or started here."""
 
 
 class MissingExtra(GoldcutError):

@@ -197,7 +197,7 @@ def test_what_is_no_cluster_is_refused_soon_in_one_sentence(folder):
 
     with socket.socket() as closed, socket.create_server(("127.0.0.1", 0)) as silent:
         closed.bind(("127.0.0.1", 0))
-        assert "there is no Ray cluster" in refused(f"127.0.0.1:{closed.getsockname()[1]}")
+        assert "no Ray cluster answers" in refused(f"127.0.0.1:{closed.getsockname()[1]}")
         assert "no head of a Ray cluster" in refused(f"127.0.0.1:{silent.getsockname()[1]}")
     assert "is no address" in refused("ray://127.0.0.1")
 

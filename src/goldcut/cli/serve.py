@@ -21,7 +21,11 @@ file = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="What runs the half."
 )
-@click.option("--cluster", metavar="HOST:PORT", help="With --engine ray: head of the cluster that this machine is in.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="With --engine ray: HOST:PORT or auto for a cluster of this machine; by default local, which starts Ray.",
+)
 @click.option(
     "--replicas", type=Replicas(), help="With --engine ray: at least and at most; default: 1 to as many as CPUs."
 )
@@ -79,12 +83,13 @@ def serve(
     if not place.loopback and not (access.tokens or access.client_ca) and worker_of is None:
         click.echo(f"warning: whoever reaches {host} may ask; see --token-file and --client-ca", err=True)
     if engine == "ray":
+        from goldcut.cluster import LOCAL
         from goldcut.deploy.fleet import Fleet, start_replicas
 
         check_packages()
         least, most = replicas or (1, None)
         told = functools.partial(click.echo, file=sys.stdout)
-        with start_replicas(export, place, Fleet(least, most, cluster)) as elsewhere:
+        with start_replicas(export, place, Fleet(least, most, cluster or LOCAL)) as elsewhere:
             run_server(export, access, place, told, elsewhere)
     elif workers > 1:
         export.open_cloud()

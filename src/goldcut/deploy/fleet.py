@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from goldcut.deploy.cluster import Said, join_cluster, load_ray, short, start_ray
+from goldcut.cluster import LOCAL, join_cluster, short, start_ray
 from goldcut.deploy.manifest import CLOUD, MANIFEST, Export, read_file
+from goldcut.deploy.ray_serve import Said, hush, load_serve
 from goldcut.deploy.replicas import Replicas
 from goldcut.deploy.server import DRAIN_SECONDS, Place
 from goldcut.deploy.service import LOG
@@ -48,12 +49,13 @@ class Fleet:
     Args:
         least: At any time.
         most: At any time; None for as many as the CPUs allow.
-        address: host:port of the head of a cluster that this machine is a node of; None for Ray on this machine alone.
+        address: HOST:PORT of the head of a cluster that this machine is a node of, or "auto"; "local" for Ray on this
+            machine alone.
     """
 
     least: int = 1
     most: int | None = None
-    address: str | None = None
+    address: str = LOCAL
 
 
 @contextlib.contextmanager
@@ -61,26 +63,32 @@ def start_replicas(export: Export, place: Place, fleet: Fleet) -> Iterator[Repli
     """Replicas of the cloud half while it is inside; what was started for them ends with it, and nothing else.
 
     Raises:
-        DeployError: The export is not whole, the cluster cannot be joined or lacks CPUs, or no replica starts.
+        ClusterError: Ray cannot be started, or the cluster cannot be joined.
+        DeployError: The export is not whole, the cluster lacks CPUs, or no replica starts.
         MissingExtra: Ray is not installed.
     """
     export.open_cloud()
     files = {MANIFEST: read_file(export.folder / MANIFEST), CLOUD: export.read(CLOUD)}
     with contextlib.ExitStack() as held:
-        ray = load_ray(alone=fleet.address is None)
+        alone = fleet.address == LOCAL
+        ray = load_serve(alone=alone)
         held.enter_context(contextlib.redirect_stdout(Said()))
-        cpus = (os.cpu_count() or 1) if fleet.address is None else join_cluster(ray, held, fleet.address)
-        most = fleet.most or max(fleet.least, cpus // place.threads)
-        if fleet.address is None:
-            start_ray(ray, held, most * place.threads, sum(map(len, files.values())))
-        elif cpus < fleet.least * place.threads:
-            raise DeployError(
-                f"the cluster has {cpus} CPUs and {fleet.least} replicas of {place.threads} threads need "
-                f"{fleet.least * place.threads}",
-                "Add nodes, or give smaller --replicas.",
-            )
+        if alone:
+            most = fleet.most or max(fleet.least, (os.cpu_count() or 1) // place.threads)
+            start_ray(ray, held, cpus=most * place.threads, store_bytes=2 * sum(map(len, files.values())))
+        else:
+            join_cluster(ray, held, fleet.address)
+            cpus = int(ray.cluster_resources().get("CPU", 0))
+            most = fleet.most or max(fleet.least, cpus // place.threads)
+            if cpus < fleet.least * place.threads:
+                raise DeployError(
+                    f"the cluster has {cpus} CPUs and {fleet.least} replicas of {place.threads} threads need "
+                    f"{fleet.least * place.threads}",
+                    "Add nodes, or give smaller --replicas.",
+                )
+        held.callback(hush)
         name = f"goldcut-{export.manifest.model_name}-{socket.gethostname()}-{place.port or os.getpid()}"
-        handle = _deploy(ray, held, name, files, place, (fleet.least, most), owned=fleet.address is None)
+        handle = _deploy(ray, held, name, files, place, (fleet.least, most), owned=alone)
         held.enter_context(_watching(ray.serve, name))
         gone = (
             ray.exceptions.RayActorError,

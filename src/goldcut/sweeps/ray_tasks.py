@@ -14,6 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from goldcut.cluster import LOCAL, import_ray, join_cluster, short, start_ray
 from goldcut.errors import SweepError
 from goldcut.sweeps.executors import (
     THREAD_VARIABLES,
@@ -21,9 +22,9 @@ from goldcut.sweeps.executors import (
     Outcome,
     Work,
     attempt,
+    count_cores,
     share_nodes,
 )
-from goldcut.sweeps.ray_cluster import LOCAL, connect, first_line, import_ray
 
 LOOK_SECONDS = 120.0
 """Seconds that a machine has to start a first worker."""
@@ -41,7 +42,8 @@ class RayTasks(Executor):
 
     Raises:
         MissingExtra: Ray is not installed.
-        SweepError: The cluster cannot be used, and why.
+        ClusterError: The cluster cannot be joined.
+        SweepError: Its machines cannot take trials, and why.
     """
 
     def __init__(self, work: Work, address: str, folder: Path, *, workers: int | None = None, gpus: int = 0) -> None:
@@ -50,7 +52,10 @@ class RayTasks(Executor):
         self._tasks: dict[Any, str] = {}
         self._held = ExitStack()
         try:
-            connect(self._ray, address, self._held)
+            if address == LOCAL:
+                start_ray(self._ray, self._held, cpus=count_cores())
+            else:
+                join_cluster(self._ray, self._held, address)
             machines = self._machines()
             if not machines:
                 needs = "a core and a graphics processor" if gpus else "a core"
@@ -107,7 +112,7 @@ class RayTasks(Executor):
         try:
             outcome: Outcome = self._ray.get(ended)
         except errors.RayTaskError as error:  # not of the task, which keeps its own: its arguments could not be read
-            return Outcome(id, error=first_line(error.cause or error))
+            return Outcome(id, error=short(error.cause or error))
         except errors.RayError as error:
             return Outcome(id, lost=_how_it_ended(error))
         return outcome
@@ -131,7 +136,7 @@ class RayTasks(Executor):
         except self._ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
             raise SweepError(
-                f"a machine of the cluster cannot begin a trial: {first_line(cause)}",
+                f"a machine of the cluster cannot begin a trial: {short(cause)}",
                 "Give every machine the same goldcut, Python and Ray.",
             ) from error
         if problem := next(filter(None, found), None):

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from goldcut.cluster import check_cluster
 from goldcut.cuts.graph import CutGraph
 from goldcut.cuts.taps import read_cuts
 from goldcut.errors import SweepError
@@ -32,7 +33,6 @@ from goldcut.study.scan import scan
 from goldcut.sweeps.checks import open_source
 from goldcut.sweeps.executors import Executor
 from goldcut.sweeps.progression import BEAT
-from goldcut.sweeps.ray_cluster import check_cluster
 from goldcut.sweeps.store import MOST_LOSSES
 from goldcut.sweeps.sweep import make_executor
 from goldcut.sweeps.trials import ModelSource

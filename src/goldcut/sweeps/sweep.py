@@ -3,13 +3,13 @@
 from functools import partial
 from pathlib import Path
 
+from goldcut.cluster import check_cluster
 from goldcut.progress import Progress, silent
 from goldcut.study.scan import MEMORY_BYTES
 from goldcut.sweeps.checks import read_sweep
 from goldcut.sweeps.executors import Executor, Work, count_cores, share_cores
 from goldcut.sweeps.processes import LocalProcesses
 from goldcut.sweeps.progression import run_trials
-from goldcut.sweeps.ray_cluster import check_cluster
 from goldcut.sweeps.ray_tasks import RayTasks
 from goldcut.sweeps.store import Entry, Store, open_store
 from goldcut.sweeps.summary import Summary, summarise

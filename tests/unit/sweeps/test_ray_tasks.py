@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import sweep_work
-from goldcut.errors import MissingExtra, SweepError
+from goldcut.errors import ClusterError, MissingExtra
 from goldcut.sweeps import ray_tasks
 from goldcut.sweeps.ray_tasks import RayTasks
 
@@ -22,7 +22,7 @@ server.serve_forever()
 
 
 def refusal(address, folder):
-    with pytest.raises(SweepError) as caught:
+    with pytest.raises(ClusterError) as caught:
         RayTasks(sweep_work.count_up, address, folder)
     assert not list(folder.iterdir())
     return str(caught.value)
@@ -39,12 +39,16 @@ def test_an_address_where_nobody_or_somebody_else_answers_is_refused(tmp_path):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
-        assert refusal(address, tmp_path).startswith(f"no Ray cluster answers at {address}. Start one with")
+        said = refusal(address, tmp_path)
+        assert said.startswith(f"no Ray cluster answers at {address}: [Errno ")
+        assert "Start one with `ray start --head`" in said
     command = [sys.executable, "-c", SOMEBODY_ELSE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
         try:
             address = f"127.0.0.1:{int(other.stdout.readline())}"
-            assert refusal(address, tmp_path).startswith(f"no Ray cluster answers at {address}.")
+            assert refusal(address, tmp_path).startswith(
+                f"what listens at {address} is no head of a Ray cluster. Start"
+            )
         finally:
             other.kill()
 
@@ -76,4 +80,4 @@ def test_a_machine_that_does_not_share_the_folders_or_has_another_goldcut_says_s
 def test_auto_means_the_address_of_the_environment(tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert refusal("auto", tmp_path).startswith("no Ray cluster answers at 127.0.0.1:1.")
+    assert refusal("auto", tmp_path).startswith("no Ray cluster answers at 127.0.0.1:1: ")
