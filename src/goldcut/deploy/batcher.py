@@ -69,8 +69,8 @@ class Batcher:
         self._row_seconds = 1e-3
         self._idle = asyncio.Event()
         self._idle.set()
-        # A plain queue hands a batch over in a quarter of the time that an executor takes.
-        self._jobs: SimpleQueue[tuple[asyncio.AbstractEventLoop, list[_Waiting]] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # held where the queue, its rows or `_busy` change
+        self._wake: SimpleQueue[tuple[asyncio.AbstractEventLoop, _Waiting] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="cloud", daemon=True)
         self._thread.start()
 
@@ -99,57 +99,56 @@ class Batcher:
             raise Refusal("late", "the deadline passed before the request was taken up")
         deadline = None if seconds is None else now + seconds
         waiting = _Waiting(z, loop.create_future(), now, deadline)
-        self._queue.append(waiting)
-        self._waiting_rows += len(z)
         self._idle.clear()
-        self._pump()
+        with self._lock:
+            idle, self._busy = not self._busy, True
+            if not idle:
+                self._queue.append(waiting)
+                self._waiting_rows += len(z)
+        if idle:
+            self._wake.put((loop, waiting))
         return await waiting.answer
 
     async def drain(self) -> None:
         """Take nothing more, and come back when everything in the queue is answered."""
         self._closing = True
         await self._idle.wait()
-        self._jobs.put(None)
+        self._wake.put(None)
         self._thread.join()
 
-    def _pump(self) -> None:
-        """Start the next batch where none is running."""
-        if self._busy:
-            return
-        batch = self._take()
-        if not batch:
-            self._idle.set()
-            return
-        self._busy = True
-        now = time.monotonic()
-        for one in batch:
-            one.started = now
-        self._jobs.put((asyncio.get_running_loop(), batch))
+    def _work(self) -> None:
+        """The thread: one batch after the other, without waiting for the event loop in between."""
+        while (woken := self._wake.get()) is not None:
+            loop, first = woken
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
+                batch = [first] if self._is_wanted(first, loop) else self._take(loop)
+                while batch:
+                    answers = self._compute([one.z for one in batch])
+                    loop.call_soon_threadsafe(self._finish, batch, answers)
+                    batch = self._take(loop)
+                loop.call_soon_threadsafe(self._rest)
 
-    def _take(self) -> list[_Waiting]:
-        """Requests for one batch, without those for which nobody waits."""
-        now = time.monotonic()
+    def _take(self, loop: asyncio.AbstractEventLoop) -> list[_Waiting]:
+        """Requests for one batch, without those for which nobody waits; with none, the thread is no longer busy."""
         batch: list[_Waiting] = []
         rows = 0
-        while self._queue and (not batch or rows + len(self._queue[0].z) <= self._most_rows):
-            one = self._queue.popleft()
-            self._waiting_rows -= len(one.z)
-            if one.answer.done():
-                continue
-            if one.deadline is not None and one.deadline <= now:
-                one.answer.set_exception(Refusal("late", "the deadline passed while the request waited in the queue"))
-                continue
-            batch.append(one)
-            rows += len(one.z)
+        with self._lock:
+            while self._queue and (not batch or rows + len(self._queue[0].z) <= self._most_rows):
+                one = self._queue.popleft()
+                self._waiting_rows -= len(one.z)
+                if self._is_wanted(one, loop):
+                    batch.append(one)
+                    rows += len(one.z)
+            self._busy = bool(batch)
         return batch
 
-    def _work(self) -> None:
-        """The thread: one batch after the other."""
-        while (job := self._jobs.get()) is not None:
-            loop, batch = job
-            answers = self._compute([one.z for one in batch])
-            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
-                loop.call_soon_threadsafe(self._finish, batch, answers)
+    def _is_wanted(self, one: _Waiting, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether somebody still waits for the answer; its work begins now."""
+        one.started = time.monotonic()
+        if one.deadline is not None and one.deadline <= one.started:
+            loop.call_soon_threadsafe(self._refuse_late, one)
+            return False
+        return not one.answer.done()
 
     def _compute(self, parts: list[Batch]) -> list[Batch | Exception]:
         """The answers of several requests, in the thread."""
@@ -162,8 +161,7 @@ class Batcher:
             return [error] if len(parts) == 1 else [self._compute([part])[0] for part in parts]
 
     def _finish(self, batch: list[_Waiting], answers: list[Batch | Exception]) -> None:
-        """Hand the answers out and start the next batch."""
-        self._busy = False
+        """Hand the answers out."""
         now = time.monotonic()
         rows = sum(len(one.z) for one in batch)
         seconds = now - batch[0].started
@@ -175,4 +173,12 @@ class Batcher:
                 one.answer.set_exception(answer)
             else:
                 one.answer.set_result(Computed(answer, one.started - one.since, seconds, rows))
-        self._pump()
+
+    def _refuse_late(self, one: _Waiting) -> None:
+        if not one.answer.done():
+            one.answer.set_exception(Refusal("late", "the deadline passed while the request waited in the queue"))
+
+    def _rest(self) -> None:
+        """Everything is answered, unless a request came meanwhile."""
+        if not self._busy:
+            self._idle.set()
