@@ -25,7 +25,7 @@ CAPS: dict[str, float] = {"small": 0.5, "standard": 1.0, "large": 4.0}
 
 DECODING = Settings(batch=32, rate=3e-3, averaged=True)
 """How a decoder is trained. With batches of 64, a rate of 0.001 and the last weights instead of averaged ones it takes
-about twice the images to err as little (docs/benchmarks.md)."""
+about twice the images to err as little at a map, and as many at a vector (docs/benchmarks.md)."""
 
 COLLAPSED = 1.02
 """A decoder that errs more than this many times the mean image has gone wrong and is trained anew."""

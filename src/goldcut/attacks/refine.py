@@ -39,7 +39,7 @@ class Refine(Attack):
     """
 
     steps: int = 200
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(8000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(16_000)))
 
     @property
     def name(self) -> str:

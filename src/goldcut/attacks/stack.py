@@ -28,7 +28,7 @@ class Stack(Attack):
         members: What is carried out where nothing is finished.
     """
 
-    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), Decoder("S", at_most(8000))))
+    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), Decoder("S", at_most(16_000))))
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from goldcut.attacks.stack import Stack
 from goldcut.errors import AttackError
 from goldcut.records import KNOWLEDGE, Knowledge
 
-DECODERS = tuple(Decoder(size, at_most(most)) for size, most in (("S", 8000), ("M", 5000), ("L", 5000)))
+DECODERS = tuple(Decoder(size, at_most(most)) for size, most in (("S", 16_000), ("M", 10_000), ("L", 10_000)))
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack

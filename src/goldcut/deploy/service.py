@@ -90,10 +90,10 @@ class Service:
             outcome = "cancelled"
             raise
         finally:
-            seconds = _since(started)
-            self._log(question.id, transport, outcome, computed, seconds)
+            took = _since(started)
+            self._log(question.id, transport, outcome, computed, took)
             # Counted once the answer is on its way: nobody waits for that.
-            asyncio.get_running_loop().call_soon(self._count, transport, outcome, computed, seconds)
+            asyncio.get_running_loop().call_soon(self._count, transport, outcome, computed, took)
 
     async def drain(self) -> None:
         """Take nothing more and finish what was taken."""
