@@ -6,7 +6,8 @@
 The edge is the CIFAR-10 network of He et al. up to ReLU22 (`block2`). The trainings share the process and take turns of
 a second, always the one that has used least, so that other load on the machine hits all alike; scoring stops the clock.
 After each round a training is scored on the test images with the state that its *selection* images prefer; for the
-peers too, which chose it on test images. Each prints its curve when it ends; then for each pair at what share of the
+peers too, which chose it on test images. Seconds are the processor's, which other load hardly changes; they are seconds
+of a clock too where torch has one thread. Each prints its curve when it ends; then for each pair at what share of the
 peer's time ours is as good as the peer at its best, and both errors when the peer has ended.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from unittest.mock import patch
 
 import click
@@ -62,18 +63,18 @@ class Turns:
         with self.change:
             self.turn = self.turn or name
             self.change.wait_for(lambda: self.turn == name)
-            self.started = perf_counter()
+            self.started = process_time()
 
     def tick(self, name: str) -> None:
         """Called after each step: hands over when the slice is used up."""
-        if perf_counter() - self.started >= SLICE_SECONDS:
+        if process_time() - self.started >= SLICE_SECONDS:
             self.stop(name)
             self.hand_over()
             self.wait(name)
 
     def stop(self, name: str) -> None:
-        self.used[name] += perf_counter() - self.started
-        self.started = perf_counter()
+        self.used[name] += process_time() - self.started
+        self.started = process_time()
 
     def hand_over(self) -> None:
         with self.change:
@@ -93,7 +94,7 @@ class Turns:
 
 @dataclass
 class Course:
-    """Curve of one training: (seconds, test MSE of the state that is best on the selection images)."""
+    """Curve of one training: (seconds of the processor, test MSE of the state that is best on the selection images)."""
 
     test: tuple[Tensor, Tensor]
     turns: Turns
@@ -110,7 +111,7 @@ class Course:
             z, images = self.test
             made = torch.cat([invert(part).clamp(0, 1) for part in torch.split(z, BATCH)])
             self.points.append((self.turns.used[self.name], float(functional.mse_loss(made, images))))
-        self.turns.started = perf_counter()
+        self.turns.started = process_time()
         return value
 
     def time_to(self, mse: float) -> float | None:
