@@ -7,8 +7,8 @@ The edge is the CIFAR-10 network of He et al. up to ReLU22 (`block2`). The train
 a second, always the one that has used least, so that other load on the machine hits all alike; scoring stops the clock.
 After each round a training is scored on the test images with the state that its *selection* images prefer; for the
 peers too, which chose it on test images. Seconds are the processor's, which other load hardly changes; they are seconds
-of a clock too where torch has one thread. Each prints its curve when it ends; then for each pair at what share of the
-peer's time ours is as good as the peer at its best, and both errors when the peer has ended.
+of a clock too where torch has one thread. Each prints its points as they come and its curve when it ends; then for each
+pair at what share of the peer's time ours is as good as the peer at its best, and both errors when the peer has ended.
 """
 
 import json
@@ -111,6 +111,8 @@ class Course:
             z, images = self.test
             made = torch.cat([invert(part).clamp(0, 1) for part in torch.split(z, BATCH)])
             self.points.append((self.turns.used[self.name], float(functional.mse_loss(made, images))))
+            seconds, mse = self.points[-1]
+            click.echo(f"{self.name}: {mse:.6f} after {seconds:.1f} s", err=True)
         self.turns.started = process_time()
         return value
 
