@@ -122,11 +122,12 @@ class Batcher:
             loop, first = woken
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits any more
                 batch = [first] if self._is_wanted(first, loop) else self._take(loop)
+                if not batch:
+                    loop.call_soon_threadsafe(self._rest)
                 while batch:
                     answers = self._compute([one.z for one in batch])
-                    loop.call_soon_threadsafe(self._finish, batch, answers)
-                    batch = self._take(loop)
-                loop.call_soon_threadsafe(self._rest)
+                    done, batch = batch, self._take(loop)
+                    loop.call_soon_threadsafe(self._finish, done, answers)
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> list[_Waiting]:
         """Requests for one batch, without those for which nobody waits; with none, the thread is no longer busy."""
@@ -173,6 +174,7 @@ class Batcher:
                 one.answer.set_exception(answer)
             else:
                 one.answer.set_result(Computed(answer, one.started - one.since, seconds, rows))
+        self._rest()
 
     def _refuse_late(self, one: _Waiting) -> None:
         if not one.answer.done():

@@ -17,7 +17,7 @@ from goldcut.deploy.manifest import Export
 from goldcut.deploy.metrics import Metrics
 from goldcut.deploy.refusals import Refusal
 from goldcut.deploy.session import Engine
-from goldcut.wire.tensors import Part
+from goldcut.wire.tensors import Part, is_finite
 
 LOG = logging.getLogger("goldcut.serve")
 ENVELOPE = 64 * 1024
@@ -78,7 +78,7 @@ class Service:
             accepted = check_question(question, self.manifest, self.codec, self.most_rows)
             patience = [one for one in (accepted.seconds, seconds) if one is not None]
             computed = await self._engine.answer(accepted.z, min(patience, default=None))
-            if not np.isfinite(computed.logits).all():
+            if not is_finite(computed.logits):
                 raise Refusal("invalid", "the cloud half gives NaN or infinite logits for these values of Z")
             outcome = "answered"
             spent = {"queue_us": computed.waited, "compute_us": computed.computed, "server_us": _since(started)}

@@ -25,6 +25,7 @@ from goldcut.wire.tensors import (
     check_tensor,
     from_array,
     from_strings,
+    is_finite,
     to_array,
     to_strings,
 )
@@ -93,7 +94,7 @@ class Codec:
         """
         if z.ndim != 1 + len(self.shape) or z.shape[1:] != self.shape or len(z) == 0:
             raise WireError(f"Z has shape {z.shape}, expected (rows, {', '.join(map(str, self.shape))})")
-        if not np.isfinite(z).all():
+        if not is_finite(z):
             raise WireError("Z holds NaN or infinite values", "Check the image and the edge half.")
         values, extra = ENCODERS[self.number](z)
         name = self.parts[0].name
@@ -115,7 +116,7 @@ class Codec:
         main = self.parts[0].name
         values = self._decompressed(found[main]) if self.zstd else to_array(found[main])
         z = DECODERS[self.number](values, found)
-        if not np.isfinite(z).all():
+        if not is_finite(z):
             raise WireError(f"input {main} holds NaN or infinite values", "Send finite values.")
         return z
 
