@@ -1,10 +1,10 @@
-"""What Z says without any pixels: the class of a victim, by probes and by its neighbours.
+"""What Z says without any pixels: the class and the attributes of a victim, by probes and by its neighbours.
 
 Alain, Bengio: Understanding Intermediate Layers Using Linear Classifier Probes, 2017; as an attack on what is sent
 Song, Raghunathan: Information Leakage in Embedding Models, 2020.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Literal
@@ -22,7 +22,7 @@ from goldcut.fitting import Settings, fit
 from goldcut.metrics.bootstrap import bootstrap_mean
 from goldcut.networks.decoders import seeded_weights
 from goldcut.progress import Progress, silent
-from goldcut.records import Inferred, Knowledge
+from goldcut.records import LABEL, Inferred, Knowledge
 
 INVERSE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 """Candidates of scikit-learn's C for the linear probe."""
@@ -34,6 +34,7 @@ TIES = 1e-6
 """Cosines that differ by less differ by the rounding of float32."""
 
 Labels = Int[np.ndarray, " n"]
+Kind = Literal["linear", "mlp", "retrieval"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Probe:
-    """Probes for the class, learned from the attacker's pairs of Z and label, and a look at the neighbours.
+    """Probes for class and attributes, learned from the attacker's pairs with Z, and a look at the neighbours.
 
     Attributes:
         most: Regressors at most; a larger Z is rotated to its leading principal axes.
@@ -77,60 +78,68 @@ class Probe:
         z: Float[Tensor, "m ..."],
         classes: Labels,
         *,
+        attributes: Mapping[str, Labels] | None = None,
         cut: str,
         seed: int,
         progress: Progress = silent,
     ) -> tuple[Inferred, ...]:
-        """How well the class of the victims is inferred by a linear probe, by a network and by the nearest victim.
+        """How well class and attributes of the victims are inferred by probes and by the nearest victim.
 
         Args:
-            view: The attacker's pairs: with the classes that it knows, else with the labels that the model predicts.
+            view: The attacker's pairs: with the classes that it knows, else with the labels that the model predicts;
+                and with the attributes that it knows.
             z: Z of the victims.
             classes: The victims' true classes; they score the probes and nothing else.
+            attributes: The same of their attributes.
             cut: Name of the cut.
             seed: The same seed gives the same figures.
             progress: Told how far it is.
 
         Returns:
-            A figure for each probe; the nearest victim alone where the attacker has no labels of the victims' classes.
+            Of each target three figures: a linear probe, a network, the nearest victim; the last alone where the
+            attacker does not know the target of its own images.
         """
-        training, selection = _labels(view.training), _labels(view.selection)
-        told = view.training.classes is not None or _may_be_of(training, classes)
+        targets = {LABEL: classes, **(attributes or {})}
+        samples = (view.training, view.selection)
+        known = {name: pair for name in targets if (pair := _known(name, samples, classes)) is not None}
         found: list[Inferred] = []
 
-        def file(probe: Literal["linear", "mlp", "retrieval"], right: Tensor, chance: float, since: float) -> None:
+        def file(name: str, probe: Kind, right: Tensor, chance: float, since: float) -> None:
             values = right.double().numpy()
             low, high = bootstrap_mean(values, seed=seed)
             found.append(
                 Inferred(
                     cut=cut,
                     probe=probe,
+                    target=name,
                     accuracy=float(values.mean()),
                     accuracy_low=low,
                     accuracy_high=high,
                     chance=chance,
-                    classes=len(np.unique(classes)),
+                    classes=len(np.unique(targets[name])),
                     victims=len(classes),
                     seconds=monotonic() - since,
                 )
             )
-            progress(self.name, len(found), 3)
+            progress(self.name, len(found), 3 * len(targets))
 
-        if training is not None and selection is not None and told and len(np.unique(training)) > 1:
-            started = monotonic()
+        if known:
             rows = torch.from_numpy(
-                np.sort(np.random.default_rng((seed, 15)).permutation(len(training))[: self.images])
+                np.sort(np.random.default_rng((seed, 15)).permutation(len(view.training))[: self.images])
             )
             reduce = self._reduction(view, rows, seed)
-            own = Pairs(reduce(view.training.features[rows]), training[rows.numpy()])
-            other, seen = Pairs(reduce(view.selection.features), selection), reduce(z)
-            majority = float(np.bincount(classes).max() / len(classes))
-            file("linear", torch.from_numpy(learn_linear(own, other)(seen) == classes), majority, started)
+            seen = [reduce(part) for part in (view.training.features[rows], view.selection.features, z)]
+        for name, true in targets.items():
+            if name in known:
+                started = monotonic()
+                own, other = Pairs(seen[0], known[name][0][rows.numpy()]), Pairs(seen[1], known[name][1])
+                majority = float(np.bincount(true).max() / len(true))
+                file(name, "linear", torch.from_numpy(learn_linear(own, other)(seen[2]) == true), majority, started)
+                started = monotonic()
+                network = self._learn_network(own, other, view.device, seed, progress)
+                file(name, "mlp", torch.from_numpy(network(seen[2]) == true), majority, started)
             started = monotonic()
-            network = self._learn_network(own, other, view.device, seed, progress)
-            file("mlp", torch.from_numpy(network(seen) == classes), majority, started)
-        started = monotonic()
-        file("retrieval", nearest_is_same(z, classes), expected_same(classes), started)
+            file(name, "retrieval", nearest_is_same(z, true), expected_same(true), started)
         return tuple(found)
 
     def _reduction(self, view: View, rows: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
@@ -180,13 +189,22 @@ class Probe:
         return guess
 
 
+def _known(name: str, samples: tuple[Sample, Sample], classes: Labels) -> tuple[Labels, Labels] | None:
+    """What the attacker knows of its training and its selection images; None where that is nothing to learn from."""
+    training, selection = (_labels(one) if name == LABEL else one.attributes.get(name) for one in samples)
+    if training is None or selection is None or len(np.unique(training)) < 2:
+        return None
+    told = name != LABEL or samples[0].classes is not None or _may_be_of(training, classes)
+    return (training, selection) if told else None
+
+
 def _labels(sample: Sample) -> Labels | None:
     return sample.labels if sample.classes is None else sample.classes
 
 
-def _may_be_of(predicted: Labels | None, classes: Labels) -> bool:
+def _may_be_of(predicted: Labels, classes: Labels) -> bool:
     """Whether a model's labels may number the classes of the victims: a model of 1,000 classes does not number 10."""
-    return predicted is not None and bool(predicted.max() <= classes.max())
+    return bool(predicted.max() <= classes.max())
 
 
 def learn_linear(own: Pairs, other: Pairs) -> Callable[[Tensor], Labels]:

@@ -36,12 +36,14 @@ class Sample:
         features: (n, ...) float32, Z of each image; on the CPU, maybe on disk.
         labels: Label that the model predicts for each image; None without logits.
         classes: Label that the attacker knows for each image; None where it has images alone.
+        attributes: What else it knows of each image, by name.
     """
 
     images: UInt8[Tensor, "n c h w"]
     features: Float[Tensor, "n ..."]
     labels: Int[np.ndarray, " n"] | None = None
     classes: Int[np.ndarray, " n"] | None = None
+    attributes: Mapping[str, Int[np.ndarray, " n"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -101,6 +101,7 @@ class Desk:
             view.granted(probe.needs),
             z,
             plan.parts.victims.labels,
+            attributes=plan.parts.victims.attributes,
             cut=cut.name,
             seed=plan.seed_of(cut, probe.name),
             progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),

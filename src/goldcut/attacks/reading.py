@@ -98,8 +98,20 @@ def read_group(graph: CutGraph, plan: Plan, group: Sequence[Cut], make: Callable
     }
     views = {
         name: View(
-            training=Sample(own, stores[name][: draws * n], labels, None if known is None else np.tile(known, draws)),
-            selection=Sample(other, selection.z[name], selection.labels, _known(plan, parts.selection)),
+            training=Sample(
+                own,
+                stores[name][: draws * n],
+                labels,
+                None if known is None else np.tile(known, draws),
+                {name: np.tile(values, draws) for name, values in parts.training.attributes.items()},
+            ),
+            selection=Sample(
+                other,
+                selection.z[name],
+                selection.labels,
+                _known(plan, parts.selection),
+                parts.selection.attributes,
+            ),
             mirrored=Sample(both, stores[name], _joined([*shown, flipped])) if flipped and name in doubled else None,
             kind=layouts[name].kind,
             query=_query(graph, name, layouts[name]),

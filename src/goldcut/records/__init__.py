@@ -6,6 +6,7 @@ The field names are a contract: fields are added, never renamed. The schema tag 
 
 from goldcut.records.attack import (
     KNOWLEDGE,
+    LABEL,
     AttackRecord,
     AttackResult,
     Baselines,
@@ -68,6 +69,7 @@ from goldcut.records.train import CutRadius, EpochRow, SplitRow, TrainRecord
 
 __all__ = [
     "KNOWLEDGE",
+    "LABEL",
     "LEVELS",
     "SCHEMAS",
     "Answer",

@@ -13,6 +13,9 @@ weights."""
 KNOWLEDGE: tuple[Knowledge, ...] = ("none", "architecture", "queries", "weights")
 """From the weakest attacker to the strongest; each can do what those before it can."""
 
+LABEL = "label"
+"""What is inferred where it is the true class."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
@@ -118,17 +121,18 @@ class Inferred:
     Attributes:
         cut: Name of the cut.
         probe: "linear" and "mlp" learn from the attacker's pairs; "retrieval" looks at the nearest other victim.
-        target: What is inferred; "label" is the true class.
+        target: What is inferred: the true class (LABEL), or an attribute by its name.
         accuracy: Share of victims that are inferred rightly; `_low`, `_high` are 95 % bootstrap limits.
-        chance: The same without a look at Z: the share of the largest class, or of another victim's being the same.
-        classes: Classes that the victims are of.
+        chance: The same without a look at Z: the share of the most frequent value, or of another victim's being the
+            same.
+        classes: Values that occur among the victims.
         victims: Victims that were scored.
         seconds: Wall clock.
     """
 
     cut: str
     probe: Literal["linear", "mlp", "retrieval"]
-    target: Literal["label"] = "label"
+    target: str = LABEL
     accuracy: float
     accuracy_low: float
     accuracy_high: float

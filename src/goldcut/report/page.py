@@ -102,6 +102,7 @@ def render(
         results=figure_tables.result_rows(attacked) if attacked else (),
         inferred_columns=inferred.COLUMNS,
         inferred=inferred.inferred_rows(attacked) if attacked else (),
+        inferred_attributes=inferred.attributes_of(attacked) if attacked else (),
         definitions=words.DEFINITIONS,
         threat_model=words.threat_model(attacked) if attacked else (),
         assumptions=words.assumptions(scan, attacked),

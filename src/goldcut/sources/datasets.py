@@ -9,7 +9,8 @@ import numpy as np
 from goldcut.errors import DataError
 from goldcut.sources.body import Shape
 from goldcut.sources.factory import first_line, suggest
-from goldcut.sources.labelled import Images, Pack, check_classes, check_labels, hash_pixels, name_classes
+from goldcut.sources.labelled import Images, Pack, hash_pixels
+from goldcut.sources.labels import check_classes, check_labels, name_classes
 from goldcut.sources.pixels import DatasetPixels
 
 PROBED = 8

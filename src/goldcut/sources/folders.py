@@ -7,7 +7,8 @@ import numpy as np
 
 from goldcut.errors import DataError
 from goldcut.sources.body import Shape
-from goldcut.sources.labelled import Images, Pack, check_classes
+from goldcut.sources.labelled import Images, Pack
+from goldcut.sources.labels import check_classes
 from goldcut.sources.pictures import open_picture
 from goldcut.sources.pixels import FilePixels
 

@@ -1,7 +1,7 @@
-"""Labelled images with random access, their hashes, and what is demanded of labels."""
+"""Labelled images with random access, and their hashes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from goldcut.errors import DataError
 from goldcut.records import DataRecord
+from goldcut.sources.attributes import Attributes, check_attributes
 from goldcut.sources.body import Shape
+from goldcut.sources.labels import check_classes, check_labels, name_classes
 from goldcut.sources.pixels import ArrayPixels, Pixels, Pixels8, check_dtype
 
 Index = Int64[np.ndarray, " b"] | Sequence[int]
@@ -20,9 +22,6 @@ Hashes = Shaped[np.ndarray, " n"]
 
 STREAMED = 256
 """Images read together where all of them are passed through."""
-
-MOST_CLASSES = 100_000
-"""Labels from here on are no class numbers but something else."""
 
 
 class Images:
@@ -36,6 +35,7 @@ class Images:
         part: Which part of it.
         rows: The row in `pixels` of each image; all rows in order when None.
         hashes: Known hashes, in the order of the images.
+        attributes: What else is known of each image.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Images:
         part: str,
         rows: Int64[np.ndarray, " n"] | None = None,
         hashes: Hashes | None = None,
+        attributes: Attributes | None = None,
     ) -> None:
         self.labels = labels
         self.classes = classes
         self.spec = spec
         self.part = part
+        self.attributes: Attributes = {} if attributes is None else attributes
         self._pixels = pixels
         self._rows = np.arange(len(labels)) if rows is None else rows
         self._hashes = hashes
@@ -70,13 +72,15 @@ class Images:
 
     @property
     def record(self) -> DataRecord:
-        """What these images are, with a hash over all of them and their labels in order.
+        """What these images are, with a hash over all of them, their labels and attributes in order.
 
         Raises:
             DataError: An image cannot be read; it is named.
         """
         digest = hashlib.sha256(self.hashes().tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
+        for name, values in self.attributes.items():
+            digest.update(name.encode() + values.astype("<i8").tobytes())
         return DataRecord(
             spec=self.spec,
             part=self.part,
@@ -85,6 +89,7 @@ class Images:
             classes=self.classes,
             sha256=digest.hexdigest(),
             note=self._pixels.note,
+            attributes=tuple(self.attributes),
         )
 
     def pixels(self, index: Index) -> Pixels8:
@@ -118,6 +123,7 @@ class Images:
             part=part,
             rows=self._rows[chosen],
             hashes=None if self._hashes is None else self._hashes[chosen],
+            attributes={name: values[chosen] for name, values in self.attributes.items()},
         )
 
 
@@ -143,6 +149,7 @@ def from_arrays(
     classes: Sequence[str] | None = None,
     shape: Shape | None = None,
     labelled: bool = True,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Images:
     """Images from arrays.
 
@@ -154,9 +161,11 @@ def from_arrays(
         classes: Names in label order; the numbers themselves otherwise.
         shape: (C, H, W) that the model receives; that of x when None.
         labelled: Whether classes are to be told apart, so that there must be two with several images.
+        attributes: What else is known of each image, integers from 0, (N,), by name; the attack `attributes` tries
+            to infer it from Z.
 
     Raises:
-        DataError: Pixels or labels that cannot be used.
+        DataError: Pixels, labels or attributes that cannot be used.
 
     Example:
         >>> images = from_arrays(np.zeros((4, 8, 8), "uint8"), [0, 1, 0, 1], spec="zeros")
@@ -169,7 +178,14 @@ def from_arrays(
     if labelled:
         check_classes(labels)
     _, height, width, channels = images.shape
-    return Images(ArrayPixels(images, shape or (channels, height, width)), labels, classes=names, spec=spec, part=part)
+    return Images(
+        ArrayPixels(images, shape or (channels, height, width)),
+        labels,
+        classes=names,
+        spec=spec,
+        part=part,
+        attributes=check_attributes(attributes or {}, len(images)),
+    )
 
 
 def as_batch(x: Any) -> Pixels8:
@@ -185,65 +201,6 @@ def as_batch(x: Any) -> Pixels8:
     if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
         raise DataError(f"images have shape {images.shape}, channels first", "Move them last: x.transpose(0, 2, 3, 1).")
     return images if images.ndim == 4 else images[..., None]
-
-
-def check_labels(y: Any, images: int) -> Int64[np.ndarray, " n"]:
-    """Labels as int64, one an image.
-
-    Raises:
-        DataError: Not one an image, not integers, or below 0.
-    """
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise DataError(f"labels have shape {labels.shape}, not (N,)", "Turn one-hot labels into numbers: y.argmax(1).")
-    if len(labels) != images:
-        raise DataError(f"there are {images} images and {len(labels)} labels", "Give one label an image.")
-    if images == 0:
-        raise DataError("there are no images", "Give some.")
-    if labels.dtype.kind not in "iu":
-        raise DataError(
-            f"labels are {labels.dtype} and integers 0, 1, ... are expected",
-            "Number them: np.unique(y, return_inverse=True)[1].",
-        )
-    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
-        row = labels.argmin() if labels.min() < 0 else labels.argmax()
-        raise DataError(
-            f"label {labels[row]} of image {row} is outside 0..{MOST_CLASSES - 1}", "Number the classes from 0."
-        )
-    return labels.astype(np.int64)
-
-
-def check_classes(labels: Int64[np.ndarray, " n"]) -> None:
-    """Refuse labels that tell no classes apart.
-
-    Raises:
-        DataError: One class only, or one image in every class.
-    """
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    if len(counts) < 2:
-        raise DataError(f"all {len(labels)} images are of one class ({labels[0]})", "Give two classes or more.")
-    if counts.max() < 2:
-        raise DataError("every class has one image", "Give two images or more of a class; ten are better.")
-
-
-def name_classes(labels: Int64[np.ndarray, " n"], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Names in label order.
-
-    Raises:
-        DataError: A label has no name.
-    """
-    if classes is None:
-        return tuple(map(str, range(int(labels.max()) + 1)))
-    names = tuple(map(str, classes))
-    if labels.max() >= len(names):
-        raise DataError(
-            f"label {labels.max()} of image {labels.argmax()} has no name among {len(names)} classes",
-            "Correct the labels, or the list of classes.",
-        )
-    return names
 
 
 def hash_pixels(image: UInt8[np.ndarray, "..."]) -> bytes:

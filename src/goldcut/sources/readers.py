@@ -10,21 +10,25 @@ import numpy as np
 from torch.utils.data import Dataset, IterableDataset
 
 from goldcut.errors import DataError
+from goldcut.sources.attributes import name_columns
 from goldcut.sources.body import Shape, import_extra
 from goldcut.sources.datasets import read_dataset, read_torchvision, read_two_datasets
 from goldcut.sources.factory import build_from_file, first_line
 from goldcut.sources.folders import read_folder
-from goldcut.sources.labelled import Pack, as_batch, check_labels, from_arrays, name_classes
+from goldcut.sources.labelled import Pack, as_batch, from_arrays
+from goldcut.sources.labels import check_labels, name_classes
 
 WHOLE = ("x", "y")
 SPLIT = ("x_train", "y_train", "x_test", "y_test")
+ATTRIBUTES = ("a", "a_train", "a_test")
+NAMES = ("classes", "attributes")
 
 
 def read_npz(spec: str, place: str, shape: Shape | None, labelled: bool) -> Pack:
-    """An .npz file with x, y or x_train, y_train, x_test, y_test, and perhaps `classes`; it is never unpickled."""
+    """An .npz file of arrays by the names that read_arrays knows; it is never unpickled."""
     try:
         with open(place, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files if key in (*WHOLE, *SPLIT, "classes")}
+            arrays = {key: stored[key] for key in stored.files if key in (*WHOLE, *SPLIT, *ATTRIBUTES, *NAMES)}
             keys = stored.files
     except FileNotFoundError as error:
         raise DataError(f"{place} does not exist", "Check the path; it is relative to the current folder.") from error
@@ -73,7 +77,9 @@ def read_file(spec: str, shape: Shape | None, labelled: bool) -> Pack:
 
 
 def read_arrays(spec: str, arrays: Mapping[str, Any], keys: Iterable[str], shape: Shape | None, labelled: bool) -> Pack:
-    """Arrays by the names of WHOLE or SPLIT, and perhaps `classes`; `keys` are all the names that came.
+    """Arrays by the names of WHOLE or SPLIT, perhaps with those of ATTRIBUTES, and the NAMES of what they number.
+
+    `keys` are all the names that came.
 
     Raises:
         DataError: Other names, or arrays that cannot be used.
@@ -83,17 +89,48 @@ def read_arrays(spec: str, arrays: Mapping[str, Any], keys: Iterable[str], shape
         train, test = as_batch(arrays["x_train"]), as_batch(arrays["x_test"])
         of_train, of_test = check_labels(arrays["y_train"], len(train)), check_labels(arrays["y_test"], len(test))
         names = name_classes(np.concatenate([of_train, of_test]), classes)
-        attacker = from_arrays(train, of_train, spec=spec, part="train", classes=names, shape=shape, labelled=False)
+        attacker = from_arrays(
+            train,
+            of_train,
+            spec=spec,
+            part="train",
+            classes=names,
+            shape=shape,
+            labelled=False,
+            attributes=_attributes(arrays, "a_train"),
+        )
         scanned = from_arrays(
-            test, of_test, spec=spec, part="test", classes=names, shape=attacker.shape, labelled=labelled
+            test,
+            of_test,
+            spec=spec,
+            part="test",
+            classes=names,
+            shape=attacker.shape,
+            labelled=labelled,
+            attributes=_attributes(arrays, "a_test"),
         )
         return Pack(scanned, attacker)
     if all(key in arrays for key in WHOLE):
-        return Pack(from_arrays(arrays["x"], arrays["y"], spec=spec, classes=classes, shape=shape, labelled=labelled))
+        return Pack(
+            from_arrays(
+                arrays["x"],
+                arrays["y"],
+                spec=spec,
+                classes=classes,
+                shape=shape,
+                labelled=labelled,
+                attributes=_attributes(arrays, "a"),
+            )
+        )
     raise DataError(
         f"{spec} holds {', '.join(map(str, keys)) or 'nothing'}",
         f"The names {', '.join(WHOLE)} or {', '.join(SPLIT)} are read.",
     )
+
+
+def _attributes(arrays: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The attributes of a part by their names; none where they are not given."""
+    return name_columns(arrays[key], arrays.get("attributes")) if key in arrays else {}
 
 
 READERS: dict[str, Callable[[str, str, Shape | None, bool], Pack]] = {

@@ -242,7 +242,9 @@ class _Draft:
         order = [row.name for row in self.scan.cuts]
         results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
         failed = {(one.cut, one.attack): one for one in (*(before.failed if before else ()), *leakage.failures)}
-        inferred = {(one.cut, one.probe): one for one in (*(before.inferred if before else ()), *leakage.inferred)}
+        inferred = {
+            (one.cut, one.target, one.probe): one for one in (*(before.inferred if before else ()), *leakage.inferred)
+        }
         done = {*results, *((one.cut, Probe().name) for one in inferred.values())}
         attacked = {*(before.attacked if before else ()), *leakage.cuts}
         nearest = {**(before.baselines.nearest if before else {}), **leakage.baselines.nearest}

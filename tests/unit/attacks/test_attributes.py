@@ -103,6 +103,28 @@ def test_labels_of_other_classes_are_not_learned_from():
     assert [one.probe for one in found] == ["retrieval"]
 
 
+def test_an_attribute_is_inferred_like_the_class_where_the_attacker_knows_it():
+    """Z is the class and nothing else; one attribute is half of it, another a coin."""
+    view, z, classes = see(as_one_hot)
+    rng = np.random.default_rng(4)
+    known = [
+        replace(one, attributes={"half": one.classes // 2, "coin": rng.integers(2, size=len(one))})
+        for one in (view.training, view.selection)
+        if one.classes is not None
+    ]
+    secrets = {"half": classes // 2, "coin": rng.integers(2, size=len(z)), "unknown": classes % 2}
+    found = QUICK.infer(View(*known, kind="vector"), z, classes, attributes=secrets, cut="deep", seed=0)
+    by = {(one.target, one.probe): one for one in found}
+    assert [one.target for one in found] == ["label"] * 3 + ["half"] * 3 + ["coin"] * 3 + ["unknown"]
+    for probe in ("linear", "mlp"):
+        assert by["half", probe].accuracy == by["label", probe].accuracy == 1
+        assert by["half", probe].chance == pytest.approx(max(np.mean(classes < 2), np.mean(classes >= 2)))
+        assert by["coin", probe].accuracy_low < by["coin", probe].chance + 0.02
+    assert by["half", "retrieval"].accuracy == by["unknown", "retrieval"].accuracy == 1
+    plain = QUICK.infer(View(*known, kind="vector"), z, classes, cut="deep", seed=0)
+    assert [one.accuracy for one in plain] == [one.accuracy for one in found[:3]]
+
+
 def test_the_seed_decides():
     view, z, classes = see(as_noise)
     first, again = (QUICK.infer(view, z, classes, cut="deep", seed=5) for _ in range(2))

@@ -6,7 +6,7 @@ from rich.console import Console
 
 import report_samples as samples
 from goldcut.records import AttackRecord, Inferred
-from goldcut.report.inferred import COLUMNS, inferred_rows, say_inferred
+from goldcut.report.inferred import COLUMNS, attributes_of, inferred_rows, say_inferred
 from goldcut.report.page import render
 from goldcut.report.terminal import print_attack
 
@@ -69,6 +69,24 @@ def test_the_sentence_goes_from_the_least_to_the_most():
     )
     assert plain(say_inferred(alone)) == f"{said} is 10 %."
     assert say_inferred(samples.resnet_attack()) == ""
+
+
+def test_an_attribute_has_rows_and_a_sentence_of_its_own():
+    smiles = tuple(replace(one, target="smiles", accuracy=one.accuracy / 2) for one in WHOLE.inferred)
+    both = replace(WHOLE, inferred=(*smiles, *WHOLE.inferred))
+    assert [(row.target, row.cut) for row in inferred_rows(both)] == [
+        ("class", "bn1"),
+        ("class", "output"),
+        ("smiles", "bn1"),
+        ("smiles", "output"),
+    ]
+    assert attributes_of(both) == ("smiles",)
+    said = "Z alone tells 'smiles' of 22 % of the victims at bn1 and 43 % at output; chance is 12 %."
+    assert plain(say_inferred(both)) == f"{plain(say_inferred(WHOLE))} {said}"
+    assert plain(say_inferred(replace(both, inferred=smiles))) == f"Without any pixels: {said}"
+    page = render(samples.resnet_scan(), both)
+    assert "What it tells beyond that (smiles) is a leak that no picture shows." in page
+    assert "leak that no picture shows" not in render(samples.resnet_scan(), WHOLE)
 
 
 def test_the_page_and_the_terminal_say_it_only_where_it_was_measured():
