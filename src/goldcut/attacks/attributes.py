@@ -97,9 +97,10 @@ class Probe:
 
         Returns:
             Of each target three figures: a linear probe, a network, the nearest victim; the last alone where the
-            attacker does not know the target of its own images.
+            attacker does not know the target of its own images. A target that all victims share is left out.
         """
         targets = {LABEL: classes, **(attributes or {})}
+        targets = {name: values for name, values in targets.items() if len(np.unique(values)) > 1}
         samples = (view.training, view.selection)
         known = {name: pair for name in targets if (pair := _known(name, samples, classes)) is not None}
         found: list[Inferred] = []

@@ -19,6 +19,7 @@ from goldcut.attacks.plan import (
     Ledger,
     Plan,
     check_names,
+    has_secrets,
     hash_parts,
     read_finished,
     summarise,
@@ -116,7 +117,7 @@ def attack_cuts(
         shelf,
         stochastic=stochastic,
         queries=queries,
-        probes=tuple(one for one in attacks if isinstance(one, Probe) and len(parts.victims.classes) > 1),
+        probes=tuple(one for one in attacks if isinstance(one, Probe) and has_secrets(parts.victims)),
         others=tuple(others),
     )
     ledger = Ledger()

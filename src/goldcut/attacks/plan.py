@@ -18,7 +18,7 @@ from goldcut.errors import AttackError
 from goldcut.metrics.structure import ssim_window
 from goldcut.progress import Progress
 from goldcut.records import AttackResult, Baselines, Cut, Failure, Inferred, Scores
-from goldcut.sources.images import Parts
+from goldcut.sources.images import Images, Parts
 
 MEAN_IMAGE, CLASS_MEAN, NEAREST = "mean-image", "class-mean", "nearest"
 
@@ -110,7 +110,9 @@ class Plan:
 
     def key(self, cut: Cut, attack: Attack | Probe | None) -> str:
         """Hash of what a piece of work depends on, what it starts from included; None is the nearest neighbour."""
-        before = (self.key(cut, one) for one in (self.starts(cut, attack) if isinstance(attack, Attack) else ()))
+        before = [self.key(cut, one) for one in (self.starts(cut, attack) if isinstance(attack, Attack) else ())]
+        if isinstance(attack, Probe):
+            before = [hash_attributes(self.parts)]
         return self.finished.key(RECIPE, cut.name, cut.shape, NEAREST if attack is None else repr(attack), *before)
 
     def starts(self, cut: Cut, attack: Attack) -> tuple[Attack, ...]:
@@ -156,11 +158,25 @@ class Ledger:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+def has_secrets(victims: Images) -> bool:
+    """Whether there is anything to infer of the victims without pixels: classes, or attributes."""
+    return len(victims.classes) > 1 or bool(victims.attributes)
+
+
 def hash_parts(parts: Parts) -> str:
-    """Hash over all images of all parts in order, and their size."""
+    """Hash over all images of all parts and their labels in order, and their size."""
     digest = hashlib.sha256(repr((parts.victims.shape, parts.auxiliary_same_data)).encode())
     for images in (parts.training, parts.selection, parts.victims):
-        digest.update(repr(len(images)).encode() + images.hashes().tobytes())
+        digest.update(repr(len(images)).encode() + images.hashes().tobytes() + images.labels.tobytes())
+    return digest.hexdigest()
+
+
+def hash_attributes(parts: Parts) -> str:
+    """Hash over what else is known of the images of all parts."""
+    digest = hashlib.sha256()
+    for images in (parts.training, parts.selection, parts.victims):
+        for name, values in images.attributes.items():
+            digest.update(repr((name, len(values))).encode() + values.tobytes())
     return digest.hexdigest()
 
 

@@ -17,9 +17,8 @@ class DataRecord:
         images: Number of images.
         shape: (C, H, W).
         classes: Class names in label order.
-        sha256: Hash over all images, labels and attributes in order.
+        sha256: Hash over all images and labels in order.
         note: What was done to them on the way in (resized, converted), in words.
-        attributes: Names of what else is known of each image.
     """
 
     spec: str
@@ -29,7 +28,6 @@ class DataRecord:
     classes: tuple[str, ...]
     sha256: str
     note: str = ""
-    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

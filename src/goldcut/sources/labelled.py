@@ -72,15 +72,15 @@ class Images:
 
     @property
     def record(self) -> DataRecord:
-        """What these images are, with a hash over all of them, their labels and attributes in order.
+        """What these images are, with a hash over all of them and their labels in order.
+
+        Attributes are no part of it: they may be added later, for the probes, and change no other figure.
 
         Raises:
             DataError: An image cannot be read; it is named.
         """
         digest = hashlib.sha256(self.hashes().tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
-        for name, values in self.attributes.items():
-            digest.update(name.encode() + values.astype("<i8").tobytes())
         return DataRecord(
             spec=self.spec,
             part=self.part,
@@ -89,7 +89,6 @@ class Images:
             classes=self.classes,
             sha256=digest.hexdigest(),
             note=self._pixels.note,
-            attributes=tuple(self.attributes),
         )
 
     def pixels(self, index: Index) -> Pixels8:

@@ -289,6 +289,41 @@ def test_a_probe_says_what_z_tells_without_pixels_and_is_kept(graph: CutGraph, p
     assert "attributes at deep" in asked
 
 
+def with_attributes(parts: Parts, *, turned: bool = False) -> Parts:
+    """The same images, of which it is known whether they are bright."""
+
+    def know(images: Images) -> Images:
+        pixels = images.pixels(range(len(images)))
+        bright = (pixels.mean((1, 2, 3)) > 128).astype(np.int64)
+        known = images.subset(range(len(images)), images.part)
+        known.attributes = {"bright": 1 - bright if turned else bright}
+        return known
+
+    return replace(parts, **{name: know(getattr(parts, name)) for name in ("training", "selection", "victims")})
+
+
+def test_attributes_are_probed_too_and_those_added_later_cost_no_other_attack(graph, parts: Parts, tmp_path: Path):
+    attacks = (Probe(hidden=8, settings=QUICK), Ridge())
+    plain = run(graph, parts, attacks, tmp_path, names=("deep",))
+    asked: list[str] = []
+    progress = lambda task, *_: asked.append(task)  # noqa: E731
+    known = run(graph, with_attributes(parts), attacks, tmp_path, names=("deep",), progress=progress)
+    assert [(one.target, one.probe) for one in known.inferred] == [
+        (target, probe) for target in ("label", "bright") for probe in ("linear", "mlp", "retrieval")
+    ]
+    assert [replace(one, seconds=0) for one in known.inferred[:3]] == [
+        replace(one, seconds=0) for one in plain.inferred
+    ]
+    assert known.inferred[3].accuracy > known.inferred[3].chance + 0.2
+    assert not any("ridge" in task for task in asked)
+    asked.clear()
+    again = run(graph, with_attributes(parts), attacks, tmp_path, names=("deep",), progress=progress)
+    assert again.inferred == known.inferred
+    assert not asked
+    run(graph, with_attributes(parts, turned=True), attacks, tmp_path, names=("deep",), progress=progress)
+    assert "attributes at deep" in asked
+
+
 def test_victims_of_one_class_leave_nothing_to_infer(graph: CutGraph, parts: Parts, tmp_path: Path):
     victims = parts.victims
     unlabelled = Images(victims._pixels, np.zeros_like(victims.labels), classes=("all",), spec="x", part="x")
