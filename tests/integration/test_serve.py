@@ -27,7 +27,9 @@ import zstandard
 from benchmarks.serving import Served, serving
 
 import exports
+from goldcut.deploy.attempts import Tally, attempts
 from goldcut.deploy.client import EdgeClient
+from goldcut.errors import DeployError
 from goldcut.wire.codec import Codec
 from goldcut.wire.messages import MESSAGES, SERVICE
 from goldcut.wire.tensors import from_strings
@@ -330,6 +332,15 @@ GRPC_FAULTS: dict[str, tuple[Callable[[Any], None], str]] = {
     "a negative timeout": (parameter("timeout", int64_param=-1), "INVALID_ARGUMENT"),
     "a timeout in words": (parameter("timeout", string_param="soon"), "INVALID_ARGUMENT"),
     "a timeout that is over": (parameter("timeout", double_param=1e-3), "DEADLINE_EXCEEDED"),
+    "a hundred inputs": (
+        lambda request: request.inputs.extend([MESSAGES["InferTensor"](name="z")] * 100),
+        "INVALID_ARGUMENT",
+    ),
+    "a hundred raw contents": (lambda request: request.raw_input_contents.extend([b""] * 100), "INVALID_ARGUMENT"),
+    "a hundred parameters": (
+        lambda request: [setattr(request.parameters[str(turn)], "int64_param", turn) for turn in range(100)],
+        "INVALID_ARGUMENT",
+    ),
     "a long id": (lambda request: setattr(request, "id", "x" * 1000), "INVALID_ARGUMENT"),
     "an id of two lines": (lambda request: setattr(request, "id", 'a\n{"level": "error"}'), "INVALID_ARGUMENT"),
 }
@@ -466,6 +477,7 @@ HTTP_FAULTS: dict[str, tuple[bytes, int, dict[str, str]]] = {
     "BYTES in JSON": (body(datatype="BYTES", data=["a"] * 4), 400, {}),
     "no data": (body(data=...), 400, {}),
     "data of strings": (body(data=["1.0"] * 64), 400, {}),
+    "data of a long string and many": (body(data=["x" * 2000] + [""] * 63), 400, {}),
     "data of booleans": (body(data=[True] * 64), 400, {}),
     "data of nothing": (body(data=[None] * 64), 400, {}),
     "data of objects": (body(data={"a": 1}), 400, {}),
@@ -628,6 +640,26 @@ def test_what_is_counted_is_what_was_asked(plain):
         assert fetch(plain, "POST", INFER, body())[0] == 200
     fetch(plain, "POST", INFER, body(datatype="FP16", shape=[4, 1, 4, 5]))
     assert (count("answered"), count("invalid")) == (before[0] + 3, before[1] + 1)
+
+
+def test_a_timeout_of_any_length_is_a_timeout(plain):
+    content = body()[:-1] + b', "parameters": {"timeout": 1' + b"0" * 350 + b"}}"
+    assert fetch(plain, "POST", INFER, content)[0] == 200
+
+
+def test_the_log_holds_no_id_that_is_refused(plain):
+    assert fetch(plain, "POST", INFER, body(id="0.5 " * 100))[0] == 400
+    assert "0.5 0.5" not in plain.log()
+
+
+def test_an_answer_to_another_request_is_refused(folders, plain):
+    with EdgeClient(folders / "fp32", f"grpc://{plain.grpc}") as client:
+        answer = ask(plain, message())
+        attempt = next(attempts("x", 1.0, Tally()))
+        assert client._take(attempt, answer, len(Z), "bad").shape == (len(Z), 3)
+        for rows, request_id in ((len(Z) - 1, "bad"), (len(Z), "another")):
+            with pytest.raises(DeployError, match="without the logits"):
+                client._take(attempt, answer, rows, request_id)
 
 
 def test_the_log_holds_no_tensor(plain):

@@ -99,6 +99,11 @@ def context(keys, name: str | None) -> ssl.SSLContext:
     return made
 
 
+def test_a_token_that_is_no_text_is_a_wrong_one(keys, guarded):
+    assert fetch(guarded, keys, "/v2/models/tiny", "caf\xe9")[0] == 401
+    assert '"level": "error"' not in guarded.log()
+
+
 @pytest.mark.parametrize("token", [None, "", TOKEN[:-1] + "F", TOKEN[:-1], TOKEN + "0", f"{TOKEN} {TOKEN}"])
 def test_a_wrong_token_is_refused(folder, keys, guarded, token):
     with (

@@ -79,6 +79,7 @@ class Probe:
         classes: Labels,
         *,
         attributes: Mapping[str, Labels] | None = None,
+        n_classes: int = 0,
         cut: str,
         seed: int,
         progress: Progress = silent,
@@ -91,6 +92,7 @@ class Probe:
             z: Z of the victims.
             classes: The victims' true classes; they score the probes and nothing else.
             attributes: The same of their attributes.
+            n_classes: How many classes there are, where the victims are not of all of them.
             cut: Name of the cut.
             seed: The same seed gives the same figures.
             progress: Told how far it is.
@@ -102,7 +104,9 @@ class Probe:
         targets = {LABEL: classes, **(attributes or {})}
         targets = {name: values for name, values in targets.items() if len(np.unique(values)) > 1}
         samples = (view.training, view.selection)
-        known = {name: pair for name in targets if (pair := _known(name, samples, classes)) is not None}
+        rows = np.sort(np.random.default_rng((seed, 15)).permutation(len(view.training))[: self.images])
+        numbered = max(int(classes.max()) + 1, n_classes)
+        known = {name: pair for name in targets if (pair := _known(name, samples, rows, numbered)) is not None}
         found: list[Inferred] = []
 
         def file(name: str, probe: Kind, right: Tensor, chance: float, since: float) -> None:
@@ -125,15 +129,12 @@ class Probe:
             progress(self.name, len(found), 3 * len(targets))
 
         if known:
-            rows = torch.from_numpy(
-                np.sort(np.random.default_rng((seed, 15)).permutation(len(view.training))[: self.images])
-            )
-            reduce = self._reduction(view, rows, seed)
+            reduce = self._reduction(view, torch.from_numpy(rows), seed)
             seen = [reduce(part) for part in (view.training.features[rows], view.selection.features, z)]
         for name, true in targets.items():
             if name in known:
                 started = monotonic()
-                own, other = Pairs(seen[0], known[name][0][rows.numpy()]), Pairs(seen[1], known[name][1])
+                own, other = (Pairs(part, labels) for part, labels in zip(seen, known[name], strict=False))
                 majority = float(np.bincount(true).max() / len(true))
                 file(name, "linear", torch.from_numpy(learn_linear(own, other)(seen[2]) == true), majority, started)
                 started = monotonic()
@@ -146,8 +147,11 @@ class Probe:
     def _reduction(self, view: View, rows: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
         """From Z to regressors of mean square 1: transformed, and rotated where it is long."""
         transform = choose_transform(view, seed=seed).to("cpu")
-        few = transform(view.training.features[rows[: self.axes_from]]).flatten(1)
+        spread = torch.linspace(0, len(rows) - 1, min(self.axes_from, len(rows))).long()
+        few = transform(view.training.features[rows[spread]]).flatten(1)
         axes = principal_axes(few, self.most) if few.shape[1] > self.most else None
+        if axes is not None and axes.shape[1] == 0:  # Z is constant
+            axes = few.new_zeros(few.shape[1], 1)
         scale = (few if axes is None else few @ axes).square().mean().sqrt().clamp_min(1e-12)
 
         def reduce(z: Tensor) -> Tensor:
@@ -190,22 +194,18 @@ class Probe:
         return guess
 
 
-def _known(name: str, samples: tuple[Sample, Sample], classes: Labels) -> tuple[Labels, Labels] | None:
-    """What the attacker knows of its training and its selection images; None where that is nothing to learn from."""
+def _known(name: str, samples: tuple[Sample, Sample], rows: Labels, classes: int) -> tuple[Labels, Labels] | None:
+    """What the attacker knows of some training images and its selection images; None where it can learn nothing."""
     training, selection = (_labels(one) if name == LABEL else one.attributes.get(name) for one in samples)
-    if training is None or selection is None or len(np.unique(training)) < 2:
+    if training is None or selection is None or len(np.unique(training[rows])) < 2:
         return None
-    told = name != LABEL or samples[0].classes is not None or _may_be_of(training, classes)
-    return (training, selection) if told else None
+    # Labels that a model predicts may number other classes: a model of 1,000 classes does not number the victims' 10.
+    told = name != LABEL or samples[0].classes is not None or int(training.max()) < classes
+    return (training[rows], selection) if told else None
 
 
 def _labels(sample: Sample) -> Labels | None:
     return sample.labels if sample.classes is None else sample.classes
-
-
-def _may_be_of(predicted: Labels, classes: Labels) -> bool:
-    """Whether a model's labels may number the classes of the victims: a model of 1,000 classes does not number 10."""
-    return bool(predicted.max() <= classes.max())
 
 
 def learn_linear(own: Pairs, other: Pairs) -> Callable[[Tensor], Labels]:

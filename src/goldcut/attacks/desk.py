@@ -102,6 +102,7 @@ class Desk:
             z,
             plan.parts.victims.labels,
             attributes=plan.parts.victims.attributes,
+            n_classes=len(plan.parts.victims.classes),
             cut=cut.name,
             seed=plan.seed_of(cut, probe.name),
             progress=lambda task, done, total: progress(f"{task} at {cut.name}", done, total),
@@ -163,7 +164,9 @@ class Desk:
             victims=len(made),
         )
         arrays = {PICTURES: as_pictures(made), **figures}
-        self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, arrays)
+        starts = self.plan.starts(cut, attack)
+        if not any((cut.name, one.name) in self.ledger.failures for one in starts):  # else it is made again with all
+            self.plan.finished.write(self.plan.stem(cut, attack.name), self.plan.key(cut, attack), result, arrays)
         with self.ledger.lock:
             self.ledger.results[cut.name, attack.name] = result
             self.ledger.arrays[cut.name, attack.name] = arrays

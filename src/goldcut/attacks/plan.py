@@ -164,10 +164,12 @@ def has_secrets(victims: Images) -> bool:
 
 
 def hash_parts(parts: Parts) -> str:
-    """Hash over all images of all parts and their labels in order, and their size."""
+    """Hash over all images of all parts and their labels and classes in order, and their size."""
     digest = hashlib.sha256(repr((parts.victims.shape, parts.auxiliary_same_data)).encode())
     for images in (parts.training, parts.selection, parts.victims):
-        digest.update(repr(len(images)).encode() + images.hashes().tobytes() + images.labels.tobytes())
+        digest.update(
+            repr((len(images), images.classes)).encode() + images.hashes().tobytes() + images.labels.tobytes()
+        )
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 CALIBRATION = 256
-"""Images that set the scale of a defence: the first ones that a model is judged on."""
+"""Images that set the scale of a defence: spread evenly over those that a model is judged on."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from goldcut.cuts.graph import CutGraph
@@ -19,7 +20,7 @@ def build_at(
     Args:
         graph: From find_cuts.
         names: Of the cuts.
-        images: The scanned images; the first few set the scale.
+        images: The scanned images; some of them set the scale.
         defense: To be built.
         device: Where the model is.
         seed: Of what the defence draws.
@@ -29,5 +30,15 @@ def build_at(
     def build(name: str, z: Tensor) -> None:
         built[name] = defense.build(z, seed)
 
-    read_cuts(graph, images.batch(np.arange(min(CALIBRATION, len(images)))).to(device), names, build)
+    read_cuts(graph, images.batch(calibration_rows(len(images))).to(device), names, build)
     return built
+
+
+def calibration_rows(images: int) -> Int64[np.ndarray, " n"]:
+    """Which images set the scale: evenly spread, since the first few are of one class where a folder is a class.
+
+    Example:
+        >>> calibration_rows(3), len(calibration_rows(10_000)), calibration_rows(10_000)[-1]
+        (array([0, 1, 2]), 256, 9999)
+    """
+    return np.linspace(0, images - 1, min(CALIBRATION, images)).astype(np.int64)

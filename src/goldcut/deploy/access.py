@@ -47,7 +47,7 @@ class Access:
         if not self.tokens:
             return
         scheme, _, shown = (header or "").partition(" ")
-        given = shown.strip().encode()
+        given = shown.strip().encode(errors="surrogateescape")  # as aiohttp reads what is no UTF-8
         known = [hmac.compare_digest(given, token) for token in self.tokens]
         if scheme.lower() != "bearer" or not any(known):
             raise Refusal("unauthenticated", "the request carries no bearer token that is known here")

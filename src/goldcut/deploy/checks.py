@@ -91,13 +91,18 @@ def check_model(name: str, version: str, manifest: Manifest) -> None:
         )
 
 
+def is_loggable(text: str) -> bool:
+    """Whether a request id may stand in a log."""
+    return len(text) <= LONGEST_ID and text.isprintable()
+
+
 def check_id(text: str) -> None:
     """Refuse a request id that does not belong into a log.
 
     Raises:
         Refusal: Too long, or not printable.
     """
-    if len(text) > LONGEST_ID or not text.isprintable():
+    if not is_loggable(text):
         raise Refusal(
             "invalid", f"the request id has {len(text)} characters; up to {LONGEST_ID} printable ones are taken"
         )
@@ -126,6 +131,6 @@ def _check_parameters(question: Question, codec: Codec) -> None:
 def _timeout(parameters: Parameters) -> float | None:
     """The parameter `timeout`, in microseconds; 0 stands for none."""
     stated = parameters.get("timeout", 0)
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not math.isfinite(stated) or stated < 0:
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < math.inf:
         raise Refusal("invalid", f"the parameter timeout is {str(stated)[:40]!r}, expected microseconds from 0 on")
-    return min(stated / 1e6, LONGEST_SECONDS) if stated else None
+    return min(stated, LONGEST_SECONDS * 1e6) / 1e6 if stated else None  # in this order: an integer may be any size

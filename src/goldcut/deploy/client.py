@@ -97,12 +97,12 @@ class EdgeClient:
             DeployError: The server refuses, or is not reached within the deadline.
         """
         tally = Tally()
-        return _collect([self._ask(request, tally) for request in self._requests(images, tally)], tally)
+        return _collect([self._ask(*request, tally) for request in self._requests(images, tally)], tally)
 
     async def infer_async(self, images: Images) -> Inference:
         """The same without blocking the event loop while the network works; the edge half runs in place."""
         tally = Tally()
-        return _collect([await self._ask_async(request, tally) for request in self._requests(images, tally)], tally)
+        return _collect([await self._ask_async(*request, tally) for request in self._requests(images, tally)], tally)
 
     def ping(self) -> float:
         """Seconds of an empty call and its answer.
@@ -149,8 +149,8 @@ class EdgeClient:
 
     # --- on the device ---------------------------------------------------------------------------
 
-    def _requests(self, images: Images, tally: Tally) -> Iterator[bytes]:
-        """The request of each batch."""
+    def _requests(self, images: Images, tally: Tally) -> Iterator[tuple[bytes, int]]:
+        """The request of each batch, and its rows."""
         if len(images) == 0:
             raise DataError("there are no images", "Give at least one.")
         for start in range(0, len(images), self._batch):
@@ -160,7 +160,7 @@ class EdgeClient:
                 tensors = self._codec.encode(z)
             tally.payload_bytes += payload_bytes(tensors)
             tally.request_ids.append(uuid.uuid4().hex)
-            yield self._message(tensors, tally.request_ids[-1])
+            yield self._message(tensors, tally.request_ids[-1]), len(z)
 
     def _pixels(self, images: Images) -> Float[np.ndarray, "b c h w"]:
         shape = self.manifest.preprocessing.shape
@@ -187,38 +187,40 @@ class EdgeClient:
 
     # --- on the network --------------------------------------------------------------------------
 
-    def _ask(self, request: bytes, tally: Tally) -> Logits:
+    def _ask(self, request: bytes, rows: int, tally: Tally) -> Logits:
         """Send one request until it is answered, refused or late."""
         self._channel = self._channel or self._open(self._grpc)
         call = _infer_call(self._channel)
         for attempt in attempts(self._address, self._deadline, tally):
             try:
-                return self._take(attempt, call(request, timeout=attempt.seconds, metadata=self._metadata))
+                response = call(request, timeout=attempt.seconds, metadata=self._metadata)
+                return self._take(attempt, response, rows, tally.request_ids[-1])
             except self._grpc.RpcError as error:
                 time.sleep(attempt.pause_after(error))
         raise AssertionError("an attempt either answers or raises")
 
-    async def _ask_async(self, request: bytes, tally: Tally) -> Logits:
+    async def _ask_async(self, request: bytes, rows: int, tally: Tally) -> Logits:
         self._async_channel = self._async_channel or self._open(self._grpc.aio)
         call = _infer_call(self._async_channel)
         for attempt in attempts(self._address, self._deadline, tally):
             try:
-                return self._take(attempt, await call(request, timeout=attempt.seconds, metadata=self._metadata))
+                response = await call(request, timeout=attempt.seconds, metadata=self._metadata)
+                return self._take(attempt, response, rows, tally.request_ids[-1])
             except self._grpc.RpcError as error:
                 await asyncio.sleep(attempt.pause_after(error))
         raise AssertionError("an attempt either answers or raises")
 
-    def _take(self, attempt: Attempt, response: Any) -> Logits:
+    def _take(self, attempt: Attempt, response: Any, rows: int, request_id: str) -> Logits:
         """The logits of a response, checked like anything that comes from outside.
 
         Raises:
-            DeployError: It is no answer of this model.
+            DeployError: It is no answer of this model, or none to this request.
         """
         attempt.book(response.parameters["server_us"].int64_param / 1e6)
         outputs, raw = response.outputs, response.raw_output_contents
-        if len(outputs) == len(raw) == 1 and outputs[0].datatype == "FP32":
+        if len(outputs) == len(raw) == 1 and outputs[0].datatype == "FP32" and response.id == request_id:
             shape, dtype = tuple(outputs[0].shape), DTYPES["FP32"]
-            if shape[1:] == self.manifest.logits_shape and len(raw[0]) == np.prod(shape) * dtype.itemsize:
+            if shape == (rows, *self.manifest.logits_shape) and len(raw[0]) == np.prod(shape) * dtype.itemsize:
                 return np.frombuffer(raw[0], dtype).reshape(shape)
         raise DeployError(f"{self._address} answers without the logits of this model", "Check the address.")
 

@@ -72,11 +72,11 @@ class _Proxy:
         try:
             back, forth = await asyncio.open_connection(*self._place)
             sides.append(forth)
-            up = self._carry(reader, forth, self._rate)
-            down = self._carry(back, writer, float("inf"))
-            await asyncio.wait([asyncio.create_task(up), asyncio.create_task(down)])
-        except OSError:
-            pass  # the server is not there: the client sees its connection end
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._carry(reader, forth, self._rate))
+                group.create_task(self._carry(back, writer, float("inf")))
+        except* OSError:
+            pass  # one side is not there, or no longer: the other sees its connection end
         finally:
             for side in sides:
                 side.close()
@@ -94,27 +94,23 @@ class _Proxy:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float) -> None:
         """Carry bytes one way: each chunk leaves when those before it have left, and arrives later."""
         way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING)
-        arriving = asyncio.create_task(self._deliver(way, writer))
         loop = asyncio.get_running_loop()
         free = 0.0
-        with contextlib.suppress(OSError):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._deliver(way, writer))
             while chunk := await reader.read(CHUNK):
                 free = max(loop.time(), free) + len(chunk) / rate
                 await way.put((free + self._delay, chunk))
-        await way.put((0.0, b""))
-        await arriving
+            await way.put((0.0, b""))
 
     async def _deliver(self, way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
         """Write each chunk when it is due, then end this direction; the other one may go on."""
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                due, chunk = await way.get()
-                if not chunk:
-                    break
-                await asyncio.sleep(max(0.0, due - loop.time()))
-                writer.write(chunk)
-                await writer.drain()
-            writer.write_eof()
-        except OSError:
-            writer.close()
+        while True:
+            due, chunk = await way.get()
+            if not chunk:
+                break
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()

@@ -179,6 +179,8 @@ def _from_json(one: Input) -> Tensor:
     if dtype is None:
         raise Refusal("invalid", f"input {name} is {one.datatype[:20]!r}, expected one of {', '.join(DTYPES)}")
     try:
+        if not _are_numbers(one.data):  # before an array is made of them: strings take the longest one's room each
+            raise ValueError("they are no numbers")
         values = np.array(one.data)
         if values.dtype.kind not in ("iuf" if dtype.kind == "f" else "iu"):
             raise ValueError("they are no numbers")
@@ -191,6 +193,18 @@ def _from_json(one: Input) -> Tensor:
     if values.ndim != 1 and list(values.shape) != one.shape:
         raise Refusal("invalid", f"the data of input {name} has shape {values.shape}, expected {one.shape[:8]} or flat")
     return Tensor(one.name, one.datatype, tuple(one.shape), packed.tobytes())
+
+
+def _are_numbers(data: object) -> bool:
+    """Whether nested lists hold integers and floats alone."""
+    waiting = [data]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif type(one) not in (int, float):
+            return False
+    return True
 
 
 async def _read(request: web.BaseRequest, most: int, seconds: float) -> bytes:

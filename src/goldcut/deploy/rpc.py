@@ -19,6 +19,9 @@ from goldcut.wire.tensors import BYTES, Tensor, from_array, from_strings
 TYPED: dict[str, str] = {"FP32": "fp32_contents", "UINT8": "uint_contents", BYTES: "bytes_contents"}
 """Datatype -> where its values lie when they are not raw."""
 
+MOST_ENTRIES = 64
+"""Inputs, outputs or parameters of a request at most; a codec has three inputs, a stock client few parameters."""
+
 Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
@@ -101,9 +104,15 @@ def to_question(request: Any) -> Question:
     """A ModelInferRequest as either transport brings it.
 
     Raises:
-        Refusal: Raw contents that do not belong to the inputs, or typed ones of a datatype that has none.
+        Refusal: More entries than any request has, raw contents that do not belong to the inputs, or typed ones of a
+            datatype that has none.
     """
     raw = request.raw_input_contents
+    entries = {"inputs": request.inputs, "raw contents": raw, "outputs": request.outputs}
+    parts = {f"parameters of {one.name[:40]}": one.parameters for one in request.inputs[:MOST_ENTRIES]}
+    for name, found in {**entries, "parameters": request.parameters, **parts}.items():
+        if len(found) > MOST_ENTRIES:
+            raise Refusal("invalid", f"the request has {len(found)} {name}, at most {MOST_ENTRIES} are read")
     if raw and (len(raw) != len(request.inputs) or any(one.HasField("contents") for one in request.inputs)):
         raise Refusal(
             "invalid", f"there are {len(request.inputs)} inputs and {len(raw)} raw contents, expected as many"

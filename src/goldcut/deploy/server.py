@@ -22,6 +22,9 @@ SWEEP_SECONDS = 1.0
 CONNECTION_SECONDS = 60.0
 """After this time a client is asked to connect anew, so that a worker or a replica that is new gets its share."""
 
+MOST_STREAMS = 256
+"""Requests on the way on one connection; each may hold a message that has come in part."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -145,6 +148,8 @@ async def _grpc(service: Service, place: Place) -> Any:
         ("grpc.max_receive_message_length", service.most_bytes),
         ("grpc.so_reuseport", int(place.shared)),
         ("grpc.max_connection_age_ms", int(CONNECTION_SECONDS * 1e3)),
+        ("grpc.max_connection_age_grace_ms", int(DRAIN_SECONDS * 1e3)),  # then half a message is held no longer
+        ("grpc.max_concurrent_streams", MOST_STREAMS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ]
@@ -220,6 +225,7 @@ async def _close_silent(server: Any, active: set[Any], fresh: dict[Any, float], 
         await asyncio.sleep(SWEEP_SECONDS)
         now = asyncio.get_running_loop().time()
         open_now = set(server.connections)
+        active.intersection_update(open_now)  # what was no HTTP never came to be handled
         for gone in fresh.keys() - open_now:
             del fresh[gone]
         for connection in open_now - active:

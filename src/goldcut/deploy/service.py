@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from goldcut.deploy.access import Access
 from goldcut.deploy.batcher import Computed
-from goldcut.deploy.checks import OUTPUT, Question, check_question
+from goldcut.deploy.checks import OUTPUT, Question, check_question, is_loggable
 from goldcut.deploy.manifest import Export
 from goldcut.deploy.metrics import Metrics
 from goldcut.deploy.refusals import Refusal
@@ -119,7 +119,7 @@ class Service:
         """One line; never a tensor."""
         if not LOG.isEnabledFor(logging.INFO):
             return
-        fields: dict[str, object] = {"id": name if name.isprintable() else "", "transport": transport}
+        fields: dict[str, object] = {"id": name if is_loggable(name) else "", "transport": transport}
         if computed is not None:
             fields |= {
                 "rows": len(computed.logits),

@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from goldcut.deploy.metrics import FOLDER
+from goldcut.deploy.metrics import FOLDER, load_prometheus
 from goldcut.deploy.server import Place
 from goldcut.deploy.service import LOG
 from goldcut.errors import DeployError
 
 FEW_SECONDS = 5.0
 MOST_FAILURES = 5
-"""A worker that dies so often within a few seconds of its start is not started again."""
+"""A worker that dies so often in a row before it is ready, or within a few seconds of that, is not started again."""
 
 
 def run_workers(
@@ -83,7 +83,6 @@ class _Crew:
         loop = asyncio.get_running_loop()
         failures = 0
         while not self._stopping.is_set():
-            started = loop.time()
             process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdout=asyncio.subprocess.PIPE
             )
@@ -91,16 +90,19 @@ class _Crew:
             if self._stopping.is_set():
                 process.terminate()
             assert process.stdout is not None
-            if await process.stdout.readline():
+            is_ready = bool(await process.stdout.readline())
+            since = loop.time()
+            if is_ready:
                 self._ready.add(slot)
                 if len(self._ready) == self._workers and not self._told:
                     self._told = True
                     told()
             code = await process.wait()
+            load_prometheus().multiprocess.mark_process_dead(process.pid, self._environment[FOLDER])
             del self._running[slot]
             if self._stopping.is_set():
                 return
-            failures = failures + 1 if loop.time() - started < FEW_SECONDS else 0
+            failures = 0 if is_ready and loop.time() - since >= FEW_SECONDS else failures + 1
             LOG.warning("worker ended", extra={"fields": {"pid": process.pid, "code": code, "worker": slot}})
             if failures >= MOST_FAILURES or slot not in self._ready:
                 self._failed = DeployError(f"a worker ends with code {code} as soon as it starts", "See its log.")

@@ -171,23 +171,39 @@ def bits(spread: Spread, sigma: float, releases: int = 1) -> float:
     return best
 
 
-def odds(known_bits: float, gallery: int) -> float:
-    """At most how often an attacker picks the right one of `gallery` images, by Fano's inequality.
+def odds(known_bits: float, gallery: int, *, entropy: float | None = None) -> float:
+    """At most how often an attacker picks the right one of `gallery` images or classes, by Fano's inequality.
+
+    Args:
+        known_bits: What is known of which it is.
+        gallery: How many there are, at least 2.
+        entropy: Bits of which it is; all are equally likely when None.
 
     Example:
         >>> odds(0.0, 1000), odds(20.0, 1000)
         (0.001, 1.0)
     """
-    need = math.log2(gallery) - known_bits
+    need = (math.log2(gallery) if entropy is None else entropy) - known_bits
     if need <= 0:
         return 1.0
     low, high = 0.0, 1 - 1 / gallery
-    if known_bits <= 0:
+    if known_bits <= 0 and entropy is None:
         return 1 / gallery
     for _ in range(100):
         wrong = (low + high) / 2
         low, high = (wrong, high) if _ambiguity(wrong, gallery) < need else (low, wrong)
     return 1 - low
+
+
+def entropy_of(labels: Int[Tensor, " n"]) -> float:
+    """Bits of a label, by the shares in which they come.
+
+    Example:
+        >>> entropy_of(torch.tensor([0, 1, 0, 1])), entropy_of(torch.tensor([2, 2]))
+        (1.0, 0.0)
+    """
+    shares = torch.bincount(labels)[torch.bincount(labels) > 0].double() / len(labels)
+    return -float((shares * shares.log2()).sum()) + 0.0
 
 
 def bits_for(wanted_odds: float, gallery: int) -> float:

@@ -38,7 +38,7 @@ class DefenseRecord:
 
     Attributes:
         spec: As the command line writes it.
-        scale_sha256: Hash of the images of which the first ones set its scale, as in the scan's `data`.
+        scale_sha256: Hash of the images of which some set its scale, as in the scan's `data`.
         random_shape: Shape per sample of the second input of edge.onnx: numbers in (0, 1) that the device draws anew
             for each call; empty where nothing is drawn.
         jumps: Whether a rounding error can move an element of Z by a whole step.

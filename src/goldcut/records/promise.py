@@ -75,8 +75,8 @@ class PromiseRecord:
         accuracy_clipped: With Z clipped and no noise.
         accuracy_noisy: With one noisy release.
         accuracy_adapted: The same after the cloud half was trained on noisy Z of `adapted_on` other images.
-        accuracy_most: What the bits leave to any classifier, where that is less than 1 (by Fano's inequality, equally
-            likely classes).
+        accuracy_most: What the bits leave to any classifier, where that is less than 1 (by Fano's inequality, for
+            classes in the shares of these images).
         results: What trained attackers recover from all releases, knowing clipping and noise.
         assumptions: What the promise rests on.
         fisher: A second figure that rests on an assumption of its own; None in files of before it was there.

@@ -38,7 +38,8 @@ def divide(
     """Draw victims uniformly from the scanned images and give the attacker what shares no image with them.
 
     The drawing is not stratified: classes come in their natural shares. With the same seed, fewer victims are the
-    first of more. Images that the attacker holds twice stay together, in training or in selection.
+    first of more. Images that the attacker holds twice stay together, in training or in selection. The order of all
+    parts is drawn, so that the first few stand for all, also where a data set comes class by class.
 
     Args:
         scanned: Images that hold the victims.
@@ -68,8 +69,8 @@ def divide(
     kept = offered[~known]
     for_selection = _draw_selection(pool.hashes()[kept], generator)
     return Parts(
-        training=pool.subset(kept[~for_selection], f"{pool.part}/training"),
-        selection=pool.subset(kept[for_selection], f"{pool.part}/selection"),
+        training=pool.subset(generator.permutation(kept[~for_selection]), f"{pool.part}/training"),
+        selection=pool.subset(generator.permutation(kept[for_selection]), f"{pool.part}/selection"),
         victims=scanned.subset(chosen, f"{scanned.part}/victims"),
         duplicates_removed=int(known.sum()),
         auxiliary_same_data=auxiliary_same_data,

@@ -11,6 +11,7 @@ from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage
+from goldcut.attacks.plan import hash_parts
 from goldcut.attacks.suite import choose_attacks, every_attack
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
@@ -103,13 +104,14 @@ def attack(
     witnesses = call_witnesses(target, classifier, embedder, lpips=lpips)
     settings |= dict.fromkeys(("agreement", "identity_cosine", "lpips"))
     settings |= {one.figure: one.sha256 for one in witnesses}
+    parts = divide_parts(target, pack, aux, victims, seed)
+    settings["images_sha256"] = hash_parts(parts)
     before = run.attack()
     if before is not None:
-        then = {"queries": 1, **before.provenance.settings}
+        then = {"queries": 1, "images_sha256": settings["images_sha256"], **before.provenance.settings}
         refuse_other_settings(run, "attack", {key: then.get(key) for key in settings}, settings)
     chosen = choose_cuts(scan, cuts)
     suite = choose_attacks(attacks, effort, knowledge) if isinstance(attacks, str) else tuple(attacks)
-    parts = divide_parts(target, pack, aux, victims, seed)
     draft = Draft(run, scan, before, parts, aux or parts.training.spec, aux_seen, watch, settings, device)
     sizes = check_sizes(parts, aux_size)
     graph = open_graph(target, pack.scanned, scan.defense, device=device, seed=scan.provenance.seeds["seed"])
@@ -123,7 +125,7 @@ def attack(
         memory_bytes=memory,
         logits=scan.cuts[-1].radius_sq_paper is not None,
         device=device,
-        run=scan.model.sha256,
+        run=_identify(scan),
         witnesses=witnesses,
         progress=progress,
     )
@@ -138,6 +140,13 @@ def attack(
         for points in sweep(parts, leakage, sizes, sorted(queries), seed, attempt):
             record = draft.save(leakage, points)
     return record
+
+
+def _identify(scan: ScanRecord) -> str:
+    """What of a scan an attack's result depends on: the weights, and the defence with what it draws from."""
+    if scan.defense is None:
+        return scan.model.sha256
+    return f"{scan.model.sha256} {scan.defense} {scan.provenance.seeds['seed']}"
 
 
 def choose_cuts(scan: ScanRecord, cuts: str) -> tuple[str, ...]:

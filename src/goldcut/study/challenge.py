@@ -87,7 +87,7 @@ def score_challenge(run: Path, folder: Path, *, progress: Progress = silent) -> 
     if challenge.scan_sha256 != Run(run).scan_sha256():
         raise RunError(f"{folder} was made from another scan than {run}", "Name the run that the challenge came from.")
     path, made = _read_answer(folder, challenge)
-    opened = _open(run)
+    opened = _open(run, challenge)
     parts, shape = opened.parts, challenge.reconstruction_shape
     judge = Judge(parts.victims, shape, mean_of(parts.training), parts.auxiliary_same_data, challenge.seed)
     if opened.scan.cuts[-1].radius_sq_paper is not None:
@@ -114,13 +114,17 @@ class _Opened:
     settings: dict[str, Any]
 
 
-def _open(folder: Path) -> _Opened:
+def _open(folder: Path, challenge: ChallengeRecord | None = None) -> _Opened:
+    """A run with the parts of its attack, or with those that a challenge was made of."""
     run = Run(folder)
     scan, target, pack = reopen(run)
     attacked = run.attack()
     settings: dict[str, Any] = {"aux": None, "victims": VICTIMS, "seed": 0}
     if attacked is not None:
         settings.update({key: attacked.provenance.settings[key] for key in settings})
+    if challenge is not None:
+        foreign = challenge.auxiliary if challenge.auxiliary != scan.data.spec else None
+        settings = {"aux": foreign, "victims": challenge.victims, "seed": challenge.seed}
     parts = divide_parts(target, pack, settings["aux"], settings["victims"], settings["seed"])
     return _Opened(
         scan, open_graph(target, pack.scanned, scan.defense, seed=scan.provenance.seeds["seed"]), parts, settings

@@ -25,7 +25,7 @@ def open_graph(target: Target, images: Images, defense: str | None, *, device: s
 
     Args:
         target: The model.
-        images: The scanned images; the first few set the scale.
+        images: The scanned images; some of them set the scale.
         defense: Such as "noise:0.3".
         device: Where the model runs.
         seed: Of what the defence draws.

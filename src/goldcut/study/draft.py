@@ -52,10 +52,9 @@ class Draft:
         order = [row.name for row in self.scan.cuts]
         results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
         failed = {(one.cut, one.attack): one for one in (*(before.failed if before else ()), *leakage.failures)}
-        inferred = {
-            (one.cut, one.target, one.probe): one for one in (*(before.inferred if before else ()), *leakage.inferred)
-        }
-        done = {*results, *((one.cut, Probe().name) for one in inferred.values())}
+        probed = {one.cut for one in leakage.inferred}
+        inferred = [one for one in (before.inferred if before else ()) if one.cut not in probed] + [*leakage.inferred]
+        done = {*results, *((one.cut, Probe().name) for one in inferred)}
         attacked = {*(before.attacked if before else ()), *leakage.cuts}
         nearest = {**(before.baselines.nearest if before else {}), **leakage.baselines.nearest}
         ranked = sorted(results.values(), key=lambda one: order.index(one.cut))
@@ -80,7 +79,7 @@ class Draft:
             baselines=baselines,
             results=tuple(ranked),
             failed=tuple(one for pair, one in failed.items() if pair not in done),
-            inferred=tuple(sorted(inferred.values(), key=lambda one: order.index(one.cut))),
+            inferred=tuple(sorted(inferred, key=lambda one: order.index(one.cut))),
             worst=worst,
             zone_post_hoc=post_hoc_zone(curve, class_mean, flat, names, share=0.5),
             zone_post_hoc_quarter=post_hoc_zone(curve, class_mean, flat, names, share=0.25),

@@ -2,7 +2,7 @@
 
 Noise and levels are in units of Z, and Z changes while it is trained; so the defence is set anew by each batch, without
 a gradient: a larger Z brings larger noise, and nothing is gained by growing away from it. When the model is judged, the
-scale comes from the first CALIBRATION images that it is judged on, as in an audit.
+scale comes from the calibration images among those that it is judged on, as in an audit.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from goldcut.cuts.graph import CutGraph
 from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
-from goldcut.defenses.base import CALIBRATION, Defense
+from goldcut.defenses.base import Defense
+from goldcut.defenses.calibration import calibration_rows
 from goldcut.sources.images import Images
 from goldcut.training.taps import inner
 
@@ -60,7 +61,7 @@ class Sending:
 
         Args:
             graph: The traced model, without a defence.
-            images: What it is shown; the first few set the scale.
+            images: What it is shown; some of them set the scale.
             device: Where the model is.
             seed: Of what the defence draws.
         """
@@ -70,7 +71,7 @@ class Sending:
             read_cuts(graph, images.batch(index).to(device), [self.cut], lambda name, z: kept.update({name: z.clone()}))
             return kept[self.cut]
 
-        module = self.defense.build(read(np.arange(min(CALIBRATION, len(images)))), seed)
+        module = self.defense.build(read(calibration_rows(len(images))), seed)
         with torch.no_grad():
             parts = np.array_split(np.arange(len(images)), range(BATCH, len(images), BATCH))
             return torch.cat([cloud(module(read(index))).float().cpu() for index in parts])

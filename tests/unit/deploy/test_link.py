@@ -1,6 +1,7 @@
 """An emulated link: what goes through is the same, and later as the link says."""
 
 import socket
+import struct
 import threading
 import time
 
@@ -58,6 +59,27 @@ def test_a_server_that_is_not_there_ends_the_connection():
         socket.create_connection(("127.0.0.1", port)) as connection,
     ):
         assert connection.recv(1) == b""
+
+
+def test_a_server_that_dies_in_the_middle_ends_the_connection():
+    """More waits than the proxy holds, so that nobody takes it any more."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def die() -> None:
+            connection, _ = server.accept()
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        thread = threading.Thread(target=die)
+        thread.start()
+        with (
+            emulated(Link("slow", 2, 1), "127.0.0.1", server.getsockname()[1]) as port,
+            socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+            pytest.raises(ConnectionError),  # and not by its time limit, as where the proxy goes on waiting
+        ):
+            connection.sendall(1000 * CONTENT)
+        thread.join()
 
 
 def test_a_taken_port_is_refused(echo):
