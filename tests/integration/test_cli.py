@@ -268,6 +268,44 @@ def test_a_challenge_hands_over_z_and_scores_what_comes_back(goldcut, audited, f
     assert "(100, 16, 16)" in answer.err
 
 
+def test_a_challenge_is_scored_by_its_own_victims(goldcut, files, tmp_path):
+    """The run is attacked with another seed after the challenge was made."""
+    run, out = tmp_path / "run", tmp_path / "challenge"
+    goldcut("scan", MODEL, DATA, "--out", str(run))
+    assert goldcut("challenge", str(run), "--cut", "output", "--out", str(out)).code == 0
+    with np.load(files / "images.npz") as stored:
+        x = stored["x_test"]
+    z = load_file(out / "z.safetensors")["z"]
+    model = runpy.run_path(str(files / "model.py"))["build"]().eval()
+    with torch.no_grad():
+        outputs = model(torch.from_numpy(x[:, None]).float() / 255).numpy()
+    np.save(out / "images.npy", x[np.abs(outputs[None] - z[:, None]).sum(2).argmin(1)][:, None])
+    assert goldcut("attack", str(run), *QUICK, "--cuts", "1", "--seed", "1", "--victims", "50").code == 0
+    assert json.loads(goldcut("score", str(run), str(out), "--json").out)["scores"]["mse"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_run_keeps_to_its_attackers_images_and_follows_their_attributes(goldcut, files, tmp_path):
+    with np.load(files / "images.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    pack, run = tmp_path / "pack.npz", tmp_path / "run"
+
+    def give(name: str, **changes: np.ndarray) -> None:
+        known = {f"a_{part}": arrays[f"x_{part}"].mean((1, 2)) > 128 for part in ("train", "test")}
+        np.savez(pack, **{**arrays, **changes}, **known, attributes=[name])
+
+    give("bright")
+    flags = ("--cuts", "1", "--victims", "60", "--attacks")
+    assert goldcut("audit", MODEL, f"npz:{pack}", "--out", str(run), *flags, "ridge,attributes").code == 0
+    give("light")
+    assert goldcut("attack", str(run), *flags, "attributes").code == 0
+    inferred = json.loads((run / "attack.json").read_bytes())["inferred"]
+    assert [one["target"] for one in inferred] == ["label"] * 3 + ["light"] * 3
+    give("light", x_train=arrays["x_train"][::-1].copy() // 2)
+    answer = goldcut("attack", str(run), *flags, "ridge")
+    assert answer.code == 1
+    assert "images_sha256" in answer.err
+
+
 def test_the_figures_of_each_victim_are_kept_as_a_table(goldcut, audited, tmp_path):
     run, _ = audited
     table = pyarrow.parquet.read_table(run / "victims.parquet").to_pylist()

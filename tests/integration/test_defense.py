@@ -44,6 +44,18 @@ def test_a_defended_run_measures_prices_and_attacks_what_is_sent(goldcut, tmp_pa
     assert goldcut("challenge", str(noisy), "--cut", "1", "--out", str(handed)).code == 0
 
 
+def test_an_attack_on_a_weaker_defence_does_not_stand_for_a_stronger_one(goldcut, tmp_path):
+    run = tmp_path / "run"
+    flags = ("--cuts", "1", "--attacks", "ridge", "--victims", "60")
+    reached = []
+    for defense in ("noise:0.01", "noise:5"):
+        assert goldcut("audit", *SOURCES, "--out", str(run), "--defense", defense, *flags).code == 0
+        reached.append(read(run / "attack.json")["results"][0]["recovered"])
+        (run / "scan.json").unlink()
+        (run / "attack.json").unlink()
+    assert reached[1] < reached[0] - 0.2
+
+
 def test_a_defence_that_is_none(goldcut, tmp_path):
     answer = goldcut("scan", *SOURCES, "--out", str(tmp_path / "run"), "--defense", "nois:1")
     assert answer.code == 1

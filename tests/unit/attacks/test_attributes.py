@@ -88,6 +88,55 @@ def test_a_long_z_is_reduced_and_a_scale_of_it_hides_nothing():
     assert min(linear.accuracy, network.accuracy) > 0.8
 
 
+def test_data_that_comes_class_by_class_hides_nothing():
+    """The axes of the first images alone would be those of one class."""
+
+    def embed(classes: np.ndarray, seed: int) -> Tensor:
+        noise = torch.randn(len(classes), 400, generator=torch.Generator().manual_seed(seed))
+        return noise + 10 * functional.one_hot(torch.from_numpy(classes), 400)
+
+    view, z, classes = see(embed)
+    order = np.argsort(view.training.classes, kind="stable")
+    ordered = replace(view.training, features=view.training.features[order], classes=view.training.classes[order])
+    probe = replace(QUICK, most=8, axes_from=200)
+    for training in (view.training, ordered):
+        linear, _, _ = probe.infer(replace(view, training=training), z, classes, cut="deep", seed=0)
+        assert linear.accuracy > 0.8
+
+
+@pytest.mark.parametrize("elements", [6, 600])
+def test_a_constant_z_says_nothing(elements: int):
+    view, z, classes = see(lambda classes, seed: torch.ones(len(classes), elements))
+    for one in QUICK.infer(view, z, classes, cut="deep", seed=0):
+        assert one.accuracy == pytest.approx(one.chance)
+
+
+def test_an_attribute_too_rare_to_be_learned_costs_no_other_target():
+    view, z, classes = see(as_one_hot)
+    rare = np.zeros(len(view.training), np.int64)
+    rows = np.sort(np.random.default_rng((0, 15)).permutation(len(rare))[:100])
+    rare[np.setdiff1d(np.arange(len(rare)), rows)[:3]] = 1
+    known = replace(view.training, attributes={"rare": rare})
+    other = replace(view.selection, attributes={"rare": np.arange(len(view.selection)) % 2})
+    found = replace(QUICK, images=100).infer(
+        replace(view, training=known, selection=other),
+        z,
+        classes,
+        attributes={"rare": np.arange(len(z)) % 2},
+        cut="deep",
+        seed=0,
+    )
+    assert [(one.target, one.probe) for one in found][-2:] == [("label", "retrieval"), ("rare", "retrieval")]
+    assert len(found) == 4
+
+
+def test_a_class_that_no_victim_is_of_is_a_class_all_the_same():
+    view, z, classes = see(as_one_hot, known=False)
+    few = classes < CLASSES - 1
+    found = QUICK.infer(view, z[few], classes[few], n_classes=CLASSES, cut="deep", seed=0)
+    assert [one.probe for one in found] == ["linear", "mlp", "retrieval"]
+
+
 def test_without_labels_only_neighbours_speak():
     view, z, classes = see(as_one_hot)
     bare = [Sample(one.images, one.features) for one in (view.training, view.selection)]

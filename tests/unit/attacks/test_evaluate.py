@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from goldcut.attacks import Attack, Decoder, Inverse, Leakage, Ridge, View, attack_cuts, write_gallery
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.leakage import GALLERY
+from goldcut.attacks.stack import Stack
 from goldcut.cuts import CutGraph, find_cuts
 from goldcut.errors import AttackError
 from goldcut.fitting import Settings
@@ -331,6 +332,24 @@ def test_victims_of_one_class_leave_nothing_to_infer(graph: CutGraph, parts: Par
     assert leakage.complete
     assert not leakage.inferred
     assert not leakage.failures
+
+
+def test_what_follows_an_attack_that_failed_is_made_again_with_it(graph: CutGraph, parts: Parts, tmp_path: Path):
+    broken = [True]
+
+    def fail_once(view: View, progress: object) -> None:
+        if broken.pop() if broken else False:
+            raise ValueError("no luck")
+
+    attacks = (Spy(fail_once), Ridge(), Stack())
+    first = run(graph, parts, attacks, tmp_path, names=("deep",))
+    assert [one.attack for one in first.failures] == ["spy"]
+    asked: list[str] = []
+    run(graph, parts, attacks, tmp_path, names=("deep",), progress=lambda task, *_: asked.append(task))
+    assert any("stack" in task for task in asked)
+    asked.clear()
+    run(graph, parts, attacks, tmp_path, names=("deep",), progress=lambda task, *_: asked.append(task))
+    assert not any("stack" in task for task in asked)
 
 
 def test_a_probe_that_cannot_be_carried_out_is_a_failure(graph: CutGraph, parts: Parts, tmp_path: Path):

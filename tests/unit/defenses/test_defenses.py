@@ -6,12 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldcut.cuts import split_at
+from goldcut.cuts import find_cuts, split_at
 from goldcut.cuts.defended import attach
 from goldcut.cuts.redraw import redraw
+from goldcut.defenses.calibration import build_at
 from goldcut.defenses.noise import GaussianNoise, LaplaceNoise, deviation
 from goldcut.defenses.quantise import Quantise
 from goldcut.defenses.sparse import Dropout, TopK
+from goldcut.sources.images import from_arrays
 from models import cut_zoo, images
 
 
@@ -31,6 +33,20 @@ def test_noise_has_the_deviation_it_says_and_its_own_shape(kind, kurtosis) -> No
     assert float(noise.std()) == pytest.approx(0.4 * deviation(z), rel=0.02)
     assert float(noise.mean()) == pytest.approx(0, abs=0.03)
     assert float((noise**4).mean() / (noise**2).mean() ** 2) == pytest.approx(kurtosis, rel=0.08)
+
+
+def test_the_scale_stands_for_all_classes_of_a_folder_that_comes_class_by_class() -> None:
+    """The first half is one class of faint images; the noise is what the whole set needs."""
+    generator = np.random.default_rng(0)
+    faint, loud = (generator.integers(128 - width, 128 + width, (600, 4, 4, 1), dtype=np.uint8) for width in (4, 100))
+    scanned = from_arrays(np.concatenate([faint, loud]), np.repeat([0, 1], 600))
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 2))
+    graph = find_cuts(model.eval(), (1, 4, 4))
+    noise = build_at(graph, ["0"], scanned, GaussianNoise(0.3))["0"]
+    with torch.no_grad():
+        z = model[0](scanned.batch(range(1200)))
+        sent = noise(z)
+    assert float((sent - z).std()) == pytest.approx(0.3 * deviation(z), rel=0.1)
 
 
 def test_each_pass_brings_its_own_noise() -> None:

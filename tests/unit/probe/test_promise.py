@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from goldcut.probe.promise import (
     bits,
     bits_for,
     clip_norm,
+    entropy_of,
     find_basis,
     find_sigma,
     measure_spread,
@@ -113,6 +116,20 @@ def test_within_classes_the_centres_tell_nothing() -> None:
 def test_odds_and_bits_are_inverse(gallery: int, share: float) -> None:
     wanted = 1 / gallery + share * (1 - 1 / gallery)
     assert odds(bits_for(wanted, gallery), gallery) == pytest.approx(wanted, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shares=st.lists(st.floats(0.01, 1.0), min_size=2, max_size=20))
+def test_the_odds_of_unequal_classes_are_never_below_the_largest(shares: list[float]) -> None:
+    """Whoever knows nothing names the largest class; with two classes that is all that nothing leaves."""
+    counts = np.maximum(1, np.round(1000 * np.array(shares) / sum(shares))).astype(int)
+    labels = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+    entropy, largest = entropy_of(labels), float(counts.max() / counts.sum())
+    assert entropy == pytest.approx(scipy.stats.entropy(counts, base=2), abs=1e-9)
+    reached = [odds(bits, len(counts), entropy=entropy) for bits in (0.0, 0.1, 0.5)]
+    assert largest - 1e-6 <= reached[0] <= reached[1] <= reached[2] <= 1
+    if len(counts) == 2:
+        assert reached[0] == pytest.approx(largest, abs=1e-6)
 
 
 @pytest.mark.parametrize(("gallery", "elements"), [(3, 10), (10, 100), (100, 10), (1000, 10)])

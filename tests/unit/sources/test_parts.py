@@ -70,6 +70,13 @@ def test_a_seed_gives_the_same_parts_and_another_seed_others() -> None:
         assert values(getattr(first, name)) != values(getattr(other, name))
 
 
+def test_the_first_of_each_part_stand_for_all_classes_of_sorted_data() -> None:
+    sorted_data = from_arrays(np.random.default_rng(0).integers(0, 256, (400, 4, 4), np.uint8), np.repeat([0, 1], 200))
+    parts = divide(sorted_data, None, victims=100, seed=0)
+    for part, first in ((parts.training, 40), (parts.selection, 20), (parts.victims, 20)):
+        assert 0.2 < part.labels[:first].mean() < 0.8
+
+
 def test_fewer_victims_are_the_first_of_more() -> None:
     pool = images(list(range(200)))
     few, many = (divide(pool, None, victims=count, seed=3).victims for count in (10, 50))
