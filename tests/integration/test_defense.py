@@ -53,7 +53,7 @@ def test_an_attack_on_a_weaker_defence_does_not_stand_for_a_stronger_one(goldcut
         reached.append(read(run / "attack.json")["results"][0]["recovered"])
         (run / "scan.json").unlink()
         (run / "attack.json").unlink()
-    assert reached[1] < reached[0] - 0.2
+    assert reached[1] < reached[0] - 0.05
 
 
 def test_a_defence_that_is_none(goldcut, tmp_path):
