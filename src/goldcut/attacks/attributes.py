@@ -106,7 +106,11 @@ class Probe:
         samples = (view.training, view.selection)
         rows = np.sort(np.random.default_rng((seed, 15)).permutation(len(view.training))[: self.images])
         numbered = max(int(classes.max()) + 1, n_classes)
-        known = {name: pair for name in targets if (pair := _known(name, samples, rows, numbered)) is not None}
+        known = {
+            name: pair
+            for name, values in targets.items()
+            if (pair := _known(name, samples, rows, numbered)) is not None and np.isin(values, pair[0]).any()
+        }
         found: list[Inferred] = []
 
         def file(name: str, probe: Kind, right: Tensor, chance: float, since: float) -> None:

@@ -6,6 +6,9 @@ import click
 
 from goldcut.cli.options import Flags, attack_options, json_option, progress_bars, run_options
 
+TAKEN = ("attacks", "effort", "aux", "aux_seen", "victims")
+"""Flags of an attack that mean something for an export."""
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
@@ -37,7 +40,11 @@ def _attack_export(folder: Path, data: str, attack_flags: Flags, run_flags: Flag
     from goldcut.report.deployed import print_edge_attack
     from goldcut.sources.images import load_images
 
-    flags = {name: attack_flags[name] for name in ("attacks", "effort", "aux", "aux_seen", "victims")}
+    context = click.get_current_context()
+    for name in sorted({*attack_flags, *run_flags} - {*TAKEN, "memory", "seed"}):
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} is not for an export: attack the RUN of its audit")
+    flags = {name: attack_flags[name] for name in TAKEN}
     shape = open_export(folder).manifest.preprocessing.shape
     with progress_bars() as progress:
         pack = load_images(data, shape=shape)

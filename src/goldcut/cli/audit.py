@@ -62,7 +62,7 @@ def audit(
     from goldcut.study.plan import make_plan
     from goldcut.study.scan import open_sources, scan
 
-    gate = parse_gate(fail_if) if fail_if else None
+    gate = None if fail_if is None else parse_gate(fail_if)
     choose_attacks(attack_flags["attacks"], attack_flags["effort"], attack_flags["knowledge"])  # before the long scan
     with progress_bars() as progress:
         target, pack = open_sources(model, data, **model_flags)
@@ -83,6 +83,8 @@ def audit(
             )
         else:
             check_cuts(target, cut_flags["level"], attack_flags["cuts"])
+            if gate and cut != "recommended":
+                check_cuts(target, cut_flags["level"], cut)
             scanned = scan(
                 target, pack, out=out, labels=labels, defense=defense, **cut_flags, **run_flags, progress=progress
             )

@@ -200,13 +200,29 @@ attack_options = bundle(
         "--victims", type=click.IntRange(min=20), default=1000, show_default=True, help="Images scored."
     ),
 )
+
+
+def _check_device(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse a device on which nothing can be computed here."""
+    if value != "cpu":
+        import torch
+
+        try:
+            torch.zeros(1, device=value).cpu()
+        except (RuntimeError, NotImplementedError, AssertionError) as error:
+            raise click.BadParameter(f"{value!r} cannot be computed on here: {str(error).splitlines()[0]}") from error
+    return value
+
+
 run_options = bundle(
     "run_flags",
-    device=click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
+    device=click.option(
+        "--device", default="cpu", show_default=True, callback=_check_device, help="cpu, cuda, cuda:1, ..."
+    ),
     memory=click.option(
         "--memory", type=Memory(), default="4G", show_default=True, help="Most memory for statistics or features."
     ),
-    seed=click.option("--seed", type=int, default=0, show_default=True),
+    seed=click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 out_option = click.option(

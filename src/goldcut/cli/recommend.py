@@ -36,6 +36,13 @@ def recommend(
 
     if max_ms is not None and link is None:
         raise click.UsageError("--max-ms needs a --link")
+    for flag, value, most in (
+        ("--max-recovered", max_recovered, 1.0),
+        ("--edge-flops", edge_flops, 1e30),
+        ("--max-ms", max_ms, 1e30),
+    ):
+        if value is not None and not 0 <= value <= most:
+            raise click.UsageError(f"{flag} is {value}, expected a number from 0 to {most:g}")
     limits = Limits(
         recovered=max_recovered,
         edge_flops=edge_flops,

@@ -3,6 +3,7 @@
 The attacker may ask the edge half and does not follow its gradients: there are none through onnxruntime.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from torch import Tensor, fx, nn
 
 from goldcut import records
 from goldcut.attacks.evaluate import attack_cuts
-from goldcut.attacks.leakage import Leakage
+from goldcut.attacks.leakage import find_worst
+from goldcut.attacks.plan import hash_parts
 from goldcut.attacks.suite import choose_attacks, every_attack
 from goldcut.cuts.graph import CutGraph
 from goldcut.deploy.manifest import ATTACK, EDGE, Export, open_export
 from goldcut.deploy.runtime import Half
 from goldcut.progress import Progress, silent
-from goldcut.records import Cut, EdgeAttackRecord
+from goldcut.records import AttackResult, Cut, EdgeAttackRecord, Failure
 from goldcut.sources.images import Pack, Parts, divide, load_images
 from goldcut.wire.codec import Codec
 
@@ -111,17 +113,24 @@ def attack_export(
         run=export.manifest.version,
         progress=progress,
     )
+    images = hash_parts(parts)
+    before = _before(folder, export, images)
+    results = {one.attack: one for one in (*(before.results if before else ()), *leakage.results)}
+    failed = {one.attack: one for one in (*(before.failed if before else ()), *leakage.failures)}
+    failures = tuple(one for name, one in failed.items() if name not in results)
+    worst = find_worst([export.manifest.cut], tuple(results.values()))
     record = EdgeAttackRecord(
         version=export.manifest.version,
         edge_sha256=export.manifest.files[EDGE],
         cut=export.manifest.cut,
         codec=export.codec.name,
         view=leakage.view(parts, knowledge="queries", auxiliary=aux or pack.scanned.spec, aux_seen=aux_seen),
-        results=leakage.results,
-        failed=leakage.failures,
-        inferred=leakage.inferred,
-        worst=leakage.worst[0] if leakage.worst else None,
-        unsettled=_unsettled(leakage),
+        results=tuple(results.values()),
+        failed=failures,
+        inferred=leakage.inferred or (before.inferred if before else ()),
+        worst=worst[0] if worst else None,
+        unsettled=_unsettled(failures, tuple(results.values())),
+        images_sha256=images,
     )
     records.save(record, folder / ATTACK)
     return record
@@ -137,8 +146,16 @@ def _divide(pack: Pack, export: Export, aux: str | None, victims: int, seed: int
     return divide(pack.scanned, attacker, victims=min(victims, most), seed=seed, auxiliary_same_data=aux is None)
 
 
-def _unsettled(leakage: Leakage) -> tuple[str, ...]:
+def _before(folder: Path, export: Export, images: str) -> EdgeAttackRecord | None:
+    """What the export's attack.json holds already of this edge, these victims and this attacker: it stays."""
+    if not (folder / ATTACK).exists():
+        return None
+    found = records.load(folder / ATTACK, EdgeAttackRecord)
+    return found if (found.version, found.images_sha256) == (export.manifest.version, images) else None
+
+
+def _unsettled(failures: Sequence[Failure], results: Sequence[AttackResult]) -> tuple[str, ...]:
     """The attacks that could have got more."""
-    failed = [f"{one.attack} failed" for one in leakage.failures]
-    improving = [f"{one.attack} was still improving" for one in leakage.results if not one.converged]
+    failed = [f"{one.attack} failed" for one in failures]
+    improving = [f"{one.attack} was still improving" for one in results if not one.converged]
     return (*failed, *improving)

@@ -151,6 +151,8 @@ def parse_url(url: str, tls: Tls) -> tuple[str, Callable[[Any], Any]]:
         place = ("", None, None)
     if place[0] not in ("grpc", "grpcs") or not place[1] or not place[2] or parts.path.strip("/"):
         raise DeployError(f"{url!r} is no address", "Give grpc://host:port, or grpcs://host:port for TLS.")
+    if place[0] == "grpc" and tls != Tls():
+        raise DeployError(f"{url} is a connection without TLS, and certificates came", "Give grpcs://host:port.")
     options = [
         ("grpc.max_receive_message_length", 64 * 2**20),
         ("grpc.initial_reconnect_backoff_ms", 50),

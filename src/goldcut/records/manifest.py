@@ -193,6 +193,7 @@ class EdgeAttackRecord:
         inferred: What Z says of the victims without pixels.
         worst: The strongest attack; None where none was carried out.
         unsettled: Attacks that could have got more: failed, or still improving.
+        images_sha256: Hash of the attacker's images and the victims; empty in files of before it was there.
     """
 
     schema: Literal["goldcut.edge-attack/1"] = "goldcut.edge-attack/1"
@@ -206,6 +207,7 @@ class EdgeAttackRecord:
     inferred: tuple[Inferred, ...] = ()
     worst: Worst | None = None
     unsettled: tuple[str, ...] = ()
+    images_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldcut.records import Certificate, EdgeAttackRecord, Manifest, RecommendRecord, VerifyRecord
+from goldcut.report.inferred import say_inferred
 from goldcut.report.quantities import MISSING, count, percent, plural, seconds, share, size
 
 
@@ -63,6 +64,8 @@ def print_edge_attack(record: EdgeAttackRecord, console: Console | None = None) 
     if record.worst is not None:
         worst = share(record.worst.recovered, record.worst.recovered_low, record.worst.recovered_high)
         lines.append(f"At {record.cut}, sent as {record.codec}: at worst {worst} by {record.worst.attack}.")
+    if inferred := say_inferred(record):
+        lines.append(inferred)
     _print([*lines, *(f"Unsettled: {one}." for one in record.unsettled)], console)
 
 

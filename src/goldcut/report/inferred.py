@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from goldcut.records import LABEL, AttackRecord, Inferred
+from goldcut.records import LABEL, AttackRecord, EdgeAttackRecord, Inferred
 from goldcut.report.quantities import percent, share
 
 COLUMNS = ("linear probe", "network", "most frequent", "nearest victim alike", "any victim alike")
@@ -32,7 +32,7 @@ def inferred_rows(attack: AttackRecord) -> tuple[InferredRow, ...]:
     return tuple(rows)
 
 
-def say_inferred(attack: AttackRecord) -> str:
+def say_inferred(attack: AttackRecord | EdgeAttackRecord) -> str:
     """A sentence a target, from the cut that says least of it to the one that says most; empty without any."""
     said = [_say([one for one in attack.inferred if one.target == target]) for target in _targets(attack)]
     return f"Without any pixels: {'. '.join(said)}." if said else ""
@@ -55,12 +55,12 @@ def _say(figures: Sequence[Inferred]) -> str:
     return f"{told} {span}; chance is {percent(most.chance)}"
 
 
-def attributes_of(attack: AttackRecord) -> tuple[str, ...]:
+def attributes_of(attack: AttackRecord | EdgeAttackRecord) -> tuple[str, ...]:
     """What was inferred beside the class, in its order."""
     return tuple(dict.fromkeys(one.target for one in attack.inferred if one.target != LABEL))
 
 
-def _targets(attack: AttackRecord) -> tuple[str, ...]:
+def _targets(attack: AttackRecord | EdgeAttackRecord) -> tuple[str, ...]:
     """The class, then attributes."""
     has_class = any(one.target == LABEL for one in attack.inferred)
     return ((LABEL,) if has_class else ()) + attributes_of(attack)

@@ -168,7 +168,8 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
             style="bold" if worst.cut in attack.zone_post_hoc.cuts else "",
         )
     console = console or Console()
-    console.print(table)
+    if attack.worst:
+        console.print(table)
     mean = attack.baselines.class_mean
     said = f"class mean alone: {percent(mean.recovered)}; " if mean else ""
     said += "identified: by whichever attack does best, chance 5 %; * still improving; bold: the zone, post hoc"

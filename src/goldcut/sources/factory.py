@@ -110,7 +110,7 @@ def _run(spec: str, error: type[GoldcutError], doing: str, action: Any) -> Any:
         return action()
     except GoldcutError:
         raise
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:  # a file that ends the process would look like success
         raise error(f"{spec} failed while {doing}: {first_line(cause)}", "Correct the file and try again.") from cause
 
 

@@ -84,7 +84,8 @@ def read_arrays(spec: str, arrays: Mapping[str, Any], keys: Iterable[str], shape
     Raises:
         DataError: Other names, or arrays that cannot be used.
     """
-    classes = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    classes = [str(name) for name in np.atleast_1d(arrays["classes"])] if "classes" in arrays else None
+    _check_attributes(spec, arrays)
     if all(key in arrays for key in SPLIT):
         train, test = as_batch(arrays["x_train"]), as_batch(arrays["x_test"])
         of_train, of_test = check_labels(arrays["y_train"], len(train)), check_labels(arrays["y_test"], len(test))
@@ -126,6 +127,21 @@ def read_arrays(spec: str, arrays: Mapping[str, Any], keys: Iterable[str], shape
         f"{spec} holds {', '.join(map(str, keys)) or 'nothing'}",
         f"The names {', '.join(WHOLE)} or {', '.join(SPLIT)} are read.",
     )
+
+
+def _check_attributes(spec: str, arrays: Mapping[str, Any]) -> None:
+    """Refuse attributes that came in part, or under the names of the other layout: they would not be looked at.
+
+    Raises:
+        DataError: Others are needed; the message says which.
+    """
+    given = {key for key in (*ATTRIBUTES, "attributes") if key in arrays}
+    needed = {"attributes", *(("a_train", "a_test") if all(key in arrays for key in SPLIT) else ("a",))}
+    if given and given != needed:
+        raise DataError(
+            f"{spec} holds {', '.join(sorted(given))} of the attributes",
+            f"Give {', '.join(sorted(needed))}, or none of them.",
+        )
 
 
 def _attributes(arrays: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
 from goldcut.attacks.evaluate import attack_cuts
 from goldcut.attacks.leakage import Leakage
-from goldcut.attacks.plan import hash_parts
+from goldcut.attacks.plan import hash_attributes, hash_parts
 from goldcut.attacks.suite import choose_attacks, every_attack
 from goldcut.cuts.graph import find_cuts
 from goldcut.errors import DataError, ModelError
@@ -109,7 +109,9 @@ def attack(
     before = run.attack()
     if before is not None:
         then = {"queries": 1, "images_sha256": settings["images_sha256"], **before.provenance.settings}
+        then.pop("attributes_sha256", None)
         refuse_other_settings(run, "attack", {key: then.get(key) for key in settings}, settings)
+    settings["attributes_sha256"] = hash_attributes(parts)
     chosen = choose_cuts(scan, cuts)
     suite = choose_attacks(attacks, effort, knowledge) if isinstance(attacks, str) else tuple(attacks)
     draft = Draft(run, scan, before, parts, aux or parts.training.spec, aux_seen, watch, settings, device)

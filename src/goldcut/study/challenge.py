@@ -84,6 +84,7 @@ def score_challenge(run: Path, folder: Path, *, progress: Progress = silent) -> 
     if not (folder / CHALLENGE_FILE).exists():
         raise RunError(f"{folder} holds no challenge", "Make one with `goldcut challenge`.")
     challenge = records.load(folder / CHALLENGE_FILE, ChallengeRecord)
+    Run(run).scan()  # says what is wrong where there is none
     if challenge.scan_sha256 != Run(run).scan_sha256():
         raise RunError(f"{folder} was made from another scan than {run}", "Name the run that the challenge came from.")
     path, made = _read_answer(folder, challenge)

@@ -11,9 +11,11 @@ from goldcut.attacks.attributes import Probe
 from goldcut.attacks.leakage import Leakage, find_worst, write_figures, write_gallery
 from goldcut.records import (
     KNOWLEDGE,
+    LABEL,
     AttackRecord,
     AttackResult,
     Baselines,
+    Inferred,
     Knowledge,
     ScanRecord,
     SweepPoint,
@@ -53,7 +55,7 @@ class Draft:
         results = {(one.cut, one.attack): one for one in (*(before.results if before else ()), *leakage.results)}
         failed = {(one.cut, one.attack): one for one in (*(before.failed if before else ()), *leakage.failures)}
         probed = {one.cut for one in leakage.inferred}
-        inferred = [one for one in (before.inferred if before else ()) if one.cut not in probed] + [*leakage.inferred]
+        inferred = [one for one in self._still_true() if one.cut not in probed] + [*leakage.inferred]
         done = {*results, *((one.cut, Probe().name) for one in inferred)}
         attacked = {*(before.attacked if before else ()), *leakage.cuts}
         nearest = {**(before.baselines.nearest if before else {}), **leakage.baselines.nearest}
@@ -88,6 +90,14 @@ class Draft:
             sweep=self._sweep(points),
             provenance=self.watch.provenance(settings=self.settings, seed=self.settings["seed"], device=self.device),
         )
+
+    def _still_true(self) -> Sequence[Inferred]:
+        """What the run held of class and attributes; of the class alone where other attributes are known now."""
+        if self.before is None:
+            return ()
+        then = self.before.provenance.settings.get("attributes_sha256")
+        known = then in (None, self.settings["attributes_sha256"])
+        return [one for one in self.before.inferred if known or one.target == LABEL]
 
     def _sweep(self, points: Sequence[SweepPoint]) -> tuple[SweepPoint, ...]:
         kept = {

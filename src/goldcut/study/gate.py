@@ -52,12 +52,16 @@ def parse_gate(text: str) -> Gate:
             f"{text!r} is no condition to fail on",
             f'Write one of {", ".join(FIGURES)}, > or >=, and a number, such as "recovered > 0.2".',
         )
-    return Gate(found[1], ">=" if found[2] == ">=" else ">", float(found[3]))
+    gate = Gate(found[1], ">=" if found[2] == ">=" else ">", float(found[3]))
+    if not gate.holds_for(1.0):
+        raise GoldcutError(f"{text!r} never holds, so the gate lets everything pass", "Give a share below 1.")
+    return gate
 
 
 def judge(gate: Gate, cut: str, scan: ScanRecord, attack: AttackRecord) -> Judgement:
     """Apply a gate to one cut ("recommended" or a name) of a run."""
-    name = scan.recommended if cut == "recommended" else cut
+    aliases = {alias: row.name for row in scan.cuts for alias in row.aliases}
+    name = scan.recommended if cut == "recommended" else aliases.get(cut, cut)
     if name is None:
         return Judgement(False, "no cut is recommended: the default rule finds no zone")
     if failed := [failure for failure in attack.failed if failure.cut == name]:

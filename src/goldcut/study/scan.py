@@ -12,7 +12,7 @@ from goldcut import records
 from goldcut.cost.flops import price_cuts
 from goldcut.cost.measure import measure_cut
 from goldcut.cuts.graph import CutGraph, find_cuts
-from goldcut.errors import DataError, ModelError
+from goldcut.errors import DataError, ModelError, RunError
 from goldcut.probe.labels import cluster_labels, looks_like_logits, predict
 from goldcut.probe.profile import Profile, TallyPass, profile_cuts
 from goldcut.probe.tally import tally_cuts
@@ -134,6 +134,10 @@ def scan(
         done = run.scan()
         same(run, done, target, pack)
         refuse_other_settings(run, "scan", dict(done.provenance.settings), settings)
+        if measure and all(row.edge_seconds is None for row in done.cuts):
+            raise RunError(
+                f"{run.folder} holds a scan without --measure", "Give a new folder, or delete its scan.json."
+            )
         return done
     clusters = _clusters(labels)
     run.make()

@@ -131,6 +131,14 @@ def test_an_attribute_too_rare_to_be_learned_costs_no_other_target():
     assert len(found) == 4
 
 
+def test_values_that_the_attacker_has_never_seen_are_left_to_the_neighbours():
+    """Other people than those it knows: that it names none of them says nothing of Z."""
+    view, z, classes = see(as_one_hot)
+    known = [replace(one, attributes={"who": one.classes}) for one in (view.training, view.selection)]
+    found = QUICK.infer(View(*known, kind="vector"), z, classes, attributes={"who": classes + 10}, cut="deep", seed=0)
+    assert [(one.target, one.probe, one.accuracy) for one in found[3:]] == [("who", "retrieval", 1.0)]
+
+
 def test_a_class_that_no_victim_is_of_is_a_class_all_the_same():
     view, z, classes = see(as_one_hot, known=False)
     few = classes < CLASSES - 1

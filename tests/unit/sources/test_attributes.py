@@ -61,7 +61,20 @@ def test_what_is_no_attribute_is_refused(attributes: dict[str, Any], said: str):
         from_arrays(X, Y, attributes=attributes)
 
 
-@pytest.mark.parametrize("names", [{}, {"attributes": ["one"]}, {"attributes": ["same", "same"]}])
+@pytest.mark.parametrize("names", [{"attributes": ["one"]}, {"attributes": ["same", "same"]}])
 def test_columns_without_a_name_each_are_refused(tmp_path: Path, names: dict[str, Any]):
     with pytest.raises(DataError, match=r"the attributes have shape \(40, 2\)"):
         load_images(stored(tmp_path, x=X, y=Y, a=np.stack([SMILES, PERSON], axis=1), **names))
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"a": SMILES}, "a, attributes"),
+        ({"attributes": ["smiles"]}, "a, attributes"),
+        ({"a_train": SMILES, "a_test": SMILES, "attributes": ["smiles"]}, "a, attributes"),
+    ],
+)
+def test_attributes_in_part_or_of_the_other_layout_are_refused(tmp_path: Path, given: dict[str, Any], needed: str):
+    with pytest.raises(DataError, match=f"Give {needed}, or none of them"):
+        load_images(stored(tmp_path, x=X, y=Y, **given))
