@@ -170,10 +170,10 @@ def print_attack(attack: AttackRecord, console: Console | None = None) -> None:
     console = console or Console()
     if attack.worst:
         console.print(table)
-    mean = attack.baselines.class_mean
-    said = f"class mean alone: {percent(mean.recovered)}; " if mean else ""
-    said += "identified: by whichever attack does best, chance 5 %; * still improving; bold: the zone, post hoc"
-    console.print(Text(said, style="dim"))
+        mean = attack.baselines.class_mean
+        said = f"class mean alone: {percent(mean.recovered)}; " if mean else ""
+        said += "identified: by whichever attack does best, chance 5 %; * still improving; bold: the zone, post hoc"
+        console.print(Text(said, style="dim"))
     if inferred := say_inferred(attack):
         console.print(Text(inferred))
     for failure in attack.failed:
