@@ -38,7 +38,7 @@ def calibration_rows(images: int) -> Int64[np.ndarray, " n"]:
     """Which images set the scale: evenly spread, since the first few are of one class where a folder is a class.
 
     Example:
-        >>> calibration_rows(3), len(calibration_rows(10_000)), calibration_rows(10_000)[-1]
-        (array([0, 1, 2]), 256, 9999)
+        >>> calibration_rows(3).tolist(), len(calibration_rows(10_000)), calibration_rows(10_000).max().item()
+        ([0, 1, 2], 256, 9999)
     """
     return np.linspace(0, images - 1, min(CALIBRATION, images)).astype(np.int64)
