@@ -6,6 +6,9 @@ Exports a ResNet-18 cut after layer2 at 64 px (32 KB of Z a request), serves its
 asks it with the stock client. The floor is onnxruntime with one thread in this process. Both are measured in turns of a
 second; a figure is the median over the turns of the ratio within a turn, and its range stands beside it, so that
 it means something on a machine that others use too. The load stands in the first line.
+
+A lone caller has nothing else to do than wait, so it uses the client that blocks; what the one for asyncio takes for
+the same request stands beside it. Many callers share one process, which only the latter can.
 """
 
 import asyncio
@@ -15,6 +18,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,7 +31,14 @@ from goldcut.deploy.runtime import Half
 
 BATCH = 16
 
-Asker = Callable[[Served, np.ndarray], tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]]
+
+@dataclass(frozen=True)
+class Asker:
+    """A request of one sample, by both of the stock clients of a transport."""
+
+    block: Callable[[], object]
+    ask: Callable[[], Awaitable[object]]
+    close: Callable[[], Awaitable[None]]
 
 
 def make_export(folder: Path) -> None:
@@ -37,40 +49,52 @@ def make_export(folder: Path) -> None:
     export(load_model("torchvision:resnet18", input_shape=(3, 64, 64)), "layer2", folder)
 
 
-def time_floor(cloud: Half, z: np.ndarray, seconds: float) -> tuple[float, float]:
-    """Median seconds of one sample, and samples a second in batches of 16, in process."""
-    single, rows = [], 0
+def time_alone(block: Callable[[], object], seconds: float) -> float:
+    """Median seconds of a call."""
+    single = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         start = time.perf_counter()
-        cloud(z[:1])
+        block()
         single.append(time.perf_counter() - start)
+    return statistics.median(single)
+
+
+def time_floor(cloud: Half, z: np.ndarray, seconds: float) -> tuple[float, float]:
+    """Median seconds of one sample, and samples a second in batches of 16, in process."""
+    single, rows = time_alone(lambda: cloud(z[:1]), seconds), 0
     start = time.perf_counter()
     while time.perf_counter() < start + seconds:
         cloud(z)
         rows += len(z)
-    return statistics.median(single), rows / (time.perf_counter() - start)
+    return single, rows / (time.perf_counter() - start)
 
 
-def grpc_asker(served: Served, z: np.ndarray) -> tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]:
-    """A request of one sample over gRPC, and how to close."""
-    import tritonclient.grpc.aio as kind
+def grpc_asker(served: Served, z: np.ndarray) -> Asker:
+    """Over gRPC."""
+    import tritonclient.grpc as kind
+    import tritonclient.grpc.aio as aio
 
-    client = kind.InferenceServerClient(served.grpc)
+    alone, client = kind.InferenceServerClient(served.grpc), aio.InferenceServerClient(served.grpc)
     value = kind.InferInput("z", list(z[:1].shape), "FP32")
     value.set_data_from_numpy(z[:1])
-    return lambda: client.infer("resnet18", [value]), client.close
+    return Asker(lambda: alone.infer("resnet18", [value]), lambda: client.infer("resnet18", [value]), client.close)
 
 
-def http_asker(served: Served, z: np.ndarray) -> tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[None]]]:
-    """The same over HTTP with binary tensors."""
-    import tritonclient.http.aio as kind
+def http_asker(served: Served, z: np.ndarray) -> Asker:
+    """Over HTTP with binary tensors."""
+    import tritonclient.http as kind
+    import tritonclient.http.aio as aio
 
-    client = kind.InferenceServerClient(served.http, conn_limit=256)
+    alone, client = kind.InferenceServerClient(served.http), aio.InferenceServerClient(served.http, conn_limit=256)
     value = kind.InferInput("z", list(z[:1].shape), "FP32")
     value.set_data_from_numpy(z[:1], binary_data=True)
     outputs = [kind.InferRequestedOutput("logits", binary_data=True)]
-    return lambda: client.infer("resnet18", [value], outputs=outputs), client.close
+    return Asker(
+        lambda: alone.infer("resnet18", [value], outputs=outputs),
+        lambda: client.infer("resnet18", [value], outputs=outputs),
+        client.close,
+    )
 
 
 async def time_server(ask: Callable[[], Awaitable[object]], seconds: float, clients: int) -> tuple[float, float]:
@@ -94,17 +118,18 @@ async def time_server(ask: Callable[[], Awaitable[object]], seconds: float, clie
 
 
 async def take_turns(
-    asker: Asker, served: Served, cloud: Half, z: np.ndarray, turns: int, seconds: float, clients: int
+    connect: Callable[[], Asker], cloud: Half, z: np.ndarray, turns: int, seconds: float, clients: int
 ) -> np.ndarray:
-    """(turns, 4): floor and server of a lone client in seconds, then floor and server in samples a second."""
-    ask, close = asker(served, z)
-    await time_server(ask, seconds, clients)
+    """(turns, 5): seconds of the floor and of a lone client, blocking and not; samples a second of floor and server."""
+    asker = connect()
+    await time_server(asker.ask, seconds, clients)
     found = []
     for _ in range(turns):
-        alone, batches = time_floor(cloud, z, seconds)
-        single, rate = await time_server(ask, seconds, clients)
-        found.append((alone, single, batches, rate))
-    await close()
+        floor, batches = time_floor(cloud, z, seconds)
+        blocking = time_alone(asker.block, seconds)
+        waiting, rate = await time_server(asker.ask, seconds, clients)
+        found.append((floor, blocking, waiting, batches, rate))
+    await asker.close()
     return np.array(found)
 
 
@@ -138,17 +163,18 @@ def main(turns: int, seconds: float, clients: int, folder: Path | None) -> None:
         with serving(folder, Path(scratch) / "log", "--log-level", "warning") as served:
             ready = time.perf_counter() - start
             for name, asker in (("grpc", grpc_asker), ("rest", http_asker)):
-                found = asyncio.run(take_turns(asker, served, cloud, z, turns, seconds, clients))
+                found = asyncio.run(take_turns(partial(asker, served, z), cloud, z, turns, seconds, clients))
                 print(
                     json.dumps(
                         {
                             "benchmark": f"serve {name}",
                             "batch-1 p50 / floor": middle(found[:, 1] / found[:, 0]),
-                            f"rate at {clients} clients / floor": middle(found[:, 3] / found[:, 2]),
+                            "the same with asyncio": middle(found[:, 2] / found[:, 0]),
+                            f"rate at {clients} clients / floor": middle(found[:, 4] / found[:, 3]),
                             "floor_ms": middle(found[:, 0] * 1e3),
                             "p50_ms": middle(found[:, 1] * 1e3),
-                            "floor_rate": middle(found[:, 2]),
-                            "rate": middle(found[:, 3]),
+                            "floor_rate": middle(found[:, 3]),
+                            "rate": middle(found[:, 4]),
                             "resident_mb": round(resident_mb(served.process.pid)),
                             "ready_s": round(ready, 2),
                             "load": round(os.getloadavg()[0], 2),

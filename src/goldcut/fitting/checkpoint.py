@@ -32,6 +32,10 @@ class Checkpoint:
             place, quantity = name.split(".", 1)
             moments.setdefault(int(place), {})[quantity] = tensor
         optimiser.load_state_dict({"state": moments, "param_groups": empty["param_groups"]})
+        for weight, found in optimiser.state.items():  # a fused step takes both as they lie in memory
+            for quantity, value in found.items():
+                if value.shape == weight.shape:
+                    found[quantity] = torch.empty_like(weight).copy_(value)
         device = next(model.parameters()).device
         best, average = (
             {name: tensor.to(device) for name, tensor in self._part(part).items()} for part in ("best.", "average.")

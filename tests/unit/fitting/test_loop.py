@@ -307,3 +307,36 @@ def test_a_scheduled_training_resumes_inside_a_round(tmp_path: Path, dropout: fl
     assert stood[0] == {1: 1, 35: 35, 40: 39, 47: 46}[stop]
     assert resumed == expected
     assert all(torch.equal(a, b) for a, b in zip(state(model), state(whole), strict=True))
+
+
+def test_moments_lie_in_memory_as_their_weights_do(tmp_path: Path):
+    def fresh() -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 1, 3))
+            return layers.to(memory_format=torch.channels_last)
+
+    x = torch.rand(64, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+    y = x.mean((1, 2, 3))[:, None, None, None]
+
+    def learn(model: nn.Module, **options: object) -> Fitted:
+        return fit(
+            model,
+            lambda index, _: (model(x[index]) - y[index]).square().mean(),
+            lambda: float((model(x) - y).square().mean()),
+            samples=len(x),
+            settings=Settings(max_steps=40, batch=16, round_steps=10, checkpoint_seconds=0.0),
+            seed=0,
+            **options,
+        )
+
+    def interrupt(task: str, done: float, total: float) -> None:
+        if done == 25:
+            raise KeyboardInterrupt
+
+    whole, resumed = fresh(), fresh()
+    expected = learn(whole)
+    with pytest.raises(KeyboardInterrupt):
+        learn(resumed, progress=interrupt, checkpoint=tmp_path / "training.safetensors")
+    assert learn(resumed, checkpoint=tmp_path / "training.safetensors") == expected
+    assert all(torch.equal(a, b) for a, b in zip(state(resumed), state(whole), strict=True))
