@@ -262,6 +262,25 @@ def test_a_link_is_measured_through_its_emulation(folder, tmp_path):
     assert record["megabit_per_s"] is None or record["megabit_per_s"] < 1.1
 
 
+def test_an_emulated_link_leads_to_a_guarded_server(folder, keys, guarded):
+    shown = ("--ca", keys / "ca.pem", "--tls-cert", keys / "client.pem", "--tls-key", keys / "client.key")
+    for host in ("localhost", "127.0.0.1"):
+        command = ["goldcut", "link", folder, "--url", f"grpcs://{host}:{guarded.port}", "--link", "8mbit,20ms", *shown]
+        command = [sys.executable, "-m", *map(str, command), "--token-file", str(keys / "tokens")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "over 8mbit,20ms: round trip" in done.stdout
+        assert not done.stderr
+
+
+def test_a_link_to_nobody_is_told_at_once(folder):
+    command = [sys.executable, "-m", "goldcut", "link", str(folder), "--url", "grpc://127.0.0.1:9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "127.0.0.1:9 is not reached" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_deadline_is_honoured(folder):
     """Nobody listens: the client tries again and gives up in time, sync and async."""
     with EdgeClient(folder, "grpc://127.0.0.1:9", deadline=0.5) as client:
@@ -288,6 +307,10 @@ def test_what_cannot_be_served_is_refused_at_start_in_one_sentence(folder, keys,
     assert "belongs to another" in serve_fails(str(tampered(tmp_path / "changed")))
     assert "block2" in serve_fails(str(tmp_path / "other"), "--workers", "2")
     assert "goldcut export" in serve_fails(str(tmp_path / "nothing"))
+    others = ("--tls-cert", str(keys / "server.pem"), "--tls-key", str(keys / "client.key"))
+    fine = tmp_path / "fine"
+    exports.write_export(fine)
+    assert "make no TLS server" in serve_fails(str(fine), "--port", "0", "--http-port", "0", *others)
     assert "--tls-key" in serve_fails(str(folder), "--tls-cert", str(keys / "server.pem"))
     assert "cannot be read" in serve_fails(str(folder), "--token-file", str(keys / "ca.key.missing"))
 

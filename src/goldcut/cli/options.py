@@ -132,6 +132,23 @@ cut_options = bundle(
     ),
     measure=click.option("--measure", is_flag=True, help="Time both halves of every cut on this machine."),
 )
+credentials_options = bundle(
+    "credentials",
+    token_file=click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File whose first line is the bearer token.",
+    ),
+    ca=click.option(
+        "--ca",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="PEM of the authorities to trust; default: the system's.",
+    ),
+    tls_cert=click.option(
+        "--tls-cert", type=click.Path(path_type=Path, dir_okay=False), help="PEM of the client's own certificate."
+    ),
+    tls_key=click.option("--tls-key", type=click.Path(path_type=Path, dir_okay=False), help="PEM of its key."),
+)
 defense_option = click.option(
     "--defense", metavar="NAME:X", help="What is done to Z: noise:0.3, laplace:0.3, dropout:0.5, topk:0.1, quantise:4."
 )

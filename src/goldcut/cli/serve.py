@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Replicas, json_option
+from goldcut.cli.options import Flags, Replicas, credentials_options, json_option
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False)
@@ -115,10 +115,7 @@ def serve(
 @click.argument("exported", metavar="DIR", type=folder)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=file)
 @click.option("--url", required=True, metavar="grpc://HOST:PORT", help="Where the cloud half is; grpcs:// for TLS.")
-@click.option("--token-file", type=file, help="File whose first line is the bearer token.")
-@click.option("--ca", type=file, help="PEM of the authorities to trust; default: the system's.")
-@click.option("--tls-cert", type=file, help="PEM of the client's own certificate.")
-@click.option("--tls-key", type=file, help="PEM of its key.")
+@credentials_options
 @click.option(
     "--deadline", type=click.FloatRange(min=0.001), default=10.0, show_default=True, help="Seconds a request."
 )
@@ -128,25 +125,19 @@ def infer(
     exported: Path,
     images: tuple[Path, ...],
     url: str,
-    token_file: Path | None,
-    ca: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
+    credentials: Flags,
     deadline: float,
     batch: int,
     as_json: bool,
 ) -> None:
     """Run the edge half of the export DIR on images and ask the cloud half for their classes."""
-    from goldcut.deploy.access import read_tokens
-    from goldcut.deploy.attempts import Tls
+    from goldcut.deploy.access import show
     from goldcut.deploy.client import EdgeClient
     from goldcut.deploy.inference import to_record
     from goldcut.records import to_json
 
-    token = read_tokens(token_file)[0].decode() if token_file else None
-    with EdgeClient(
-        exported, url, token=token, tls=Tls(ca, tls_cert, tls_key), deadline=deadline, batch=batch
-    ) as client:
+    token, tls = show(**credentials)
+    with EdgeClient(exported, url, token=token, tls=tls, deadline=deadline, batch=batch) as client:
         record = to_record(client.manifest, url, images, client.infer(images))
     if as_json:
         click.echo(to_json(record), nl=False)

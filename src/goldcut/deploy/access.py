@@ -5,6 +5,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldcut.deploy.attempts import Tls
 from goldcut.deploy.manifest import read_file
 from goldcut.deploy.refusals import Refusal
 from goldcut.errors import DeployError
@@ -100,3 +101,15 @@ def read_tokens(path: Path) -> tuple[bytes, ...]:
             "Write one long random token a line, such as from `openssl rand -hex 32`.",
         )
     return tokens
+
+
+def show(
+    token_file: Path | None, ca: Path | None, tls_cert: Path | None, tls_key: Path | None
+) -> tuple[str | None, Tls]:
+    """What a client shows, from the files of its command line: a token, and how both sides know each other.
+
+    Raises:
+        DeployError: The token's file cannot be used.
+    """
+    token = read_tokens(token_file)[0].decode(errors="surrogateescape") if token_file else None
+    return token, Tls(ca, tls_cert, tls_key)

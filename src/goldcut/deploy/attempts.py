@@ -39,11 +39,13 @@ class Tls:
         ca: PEM of the authorities to trust; the system's when None.
         certificate: PEM of the client's own certificate.
         key: PEM of its key.
+        name: Host that the server's certificate must name; that of the address when None.
     """
 
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    name: str | None = None
 
 
 @dataclass(eq=False)
@@ -153,7 +155,7 @@ def parse_url(url: str, tls: Tls) -> tuple[str, Callable[[Any], Any]]:
         raise DeployError(f"{url!r} is no address", "Give grpc://host:port, or grpcs://host:port for TLS.")
     if place[0] == "grpc" and tls != Tls():
         raise DeployError(f"{url} is a connection without TLS, and certificates came", "Give grpcs://host:port.")
-    options = [
+    options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", 64 * 2**20),
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.min_reconnect_backoff_ms", 2000),  # also the patience of one attempt to connect
@@ -169,5 +171,7 @@ def parse_url(url: str, tls: Tls) -> tuple[str, Callable[[Any], Any]]:
     )
     if (certificate is None) != (key is None):
         raise DeployError("a client certificate needs its key", "Give --tls-cert and --tls-key together.")
+    if tls.name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.name))
     credentials = load_grpc().ssl_channel_credentials(ca, key, certificate)
     return parts.netloc, lambda kind: kind.secure_channel(parts.netloc, credentials, options=options)

@@ -117,7 +117,10 @@ class EdgeClient:
         try:
             self._channel.unary_unary(f"/{SERVICE}/ServerLive")(b"", timeout=self._deadline)
         except self._grpc.RpcError as error:
-            raise DeployError(f"{self._address} is not reached: {error.details()}", "Check the address.") from error
+            raise DeployError(
+                f"{self._address} is not reached: {error.details()}",
+                "Check the address and that `goldcut serve` runs there.",
+            ) from error
         return time.monotonic() - start
 
     def close(self) -> None:

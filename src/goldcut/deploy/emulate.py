@@ -52,6 +52,7 @@ class _Proxy:
         self._rate = link.megabit_per_s * 1e6 / 8
         self._delay = link.round_trip_ms / 2e3
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
 
     async def open(self, listen: int) -> int:
         """Begin to listen; gives the port.
@@ -66,7 +67,13 @@ class _Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin to serve one connection; asyncio complains of a task of its own that is cancelled."""
+        task = asyncio.get_running_loop().create_task(self._join(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of a client until both sides have ended it."""
         sides = [writer]
         try:
@@ -85,10 +92,9 @@ class _Proxy:
         """Listen no more and end what is still open."""
         if self._server is not None:
             self._server.close()
-        open_now = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in open_now:
+        for task in self._open:
             task.cancel()
-        await asyncio.gather(*open_now, return_exceptions=True)
+        await asyncio.gather(*self._open, return_exceptions=True)
         await asyncio.sleep(CLOSING_SECONDS)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float) -> None:

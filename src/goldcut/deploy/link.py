@@ -31,6 +31,7 @@ def measure_link(
         DeployError: The server refuses or is not reached.
     """
     images = as_floats(synthetic_images(rows, client.manifest.preprocessing.shape))
+    client.ping()  # where nobody listens, this says so at once
     client.infer(images)  # the connection and both halves are warm
     trips = [client.ping() for _ in range(repeats)]
     small, few = _time(client, images[:1], repeats)

@@ -157,6 +157,7 @@ async def _grpc(service: Service, place: Place) -> Any:
     server.add_generic_rpc_handlers((Rpc(service).handlers(),))
     address = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
     pem = service.access.pem()
+    service.access.context()  # tells of files that make no TLS server, which gRPC takes for a taken port
     try:
         if pem is None:
             port = server.add_insecure_port(address)
