@@ -38,3 +38,13 @@ def test_a_witness_that_cannot_serve(goldcut, tmp_path):
         answer = goldcut("attack", str(run), *FLAGS, *flags)
         assert answer.code == 1
         assert words in answer.err
+
+
+def test_damaged_figures_are_named_and_not_overwritten(goldcut, tmp_path):
+    run = tmp_path / "run"
+    assert goldcut("scan", *SOURCES, "--out", str(run)).code == 0
+    (run / "victims.parquet").write_bytes(b"half a table")
+    answer = goldcut("attack", str(run), *FLAGS)
+    assert answer.code == 1
+    assert "victims.parquet is damaged" in answer.err
+    assert (run / "victims.parquet").read_bytes() == b"half a table"

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from goldcut.errors import RunError
 from goldcut.records import (
     AttackResult,
     Baselines,
@@ -149,7 +150,7 @@ def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
     are not in this leakage stay.
 
     Raises:
-        RunError: The file cannot be written.
+        RunError: The file cannot be written, or what is there is damaged.
     """
     import pyarrow
     import pyarrow.parquet
@@ -163,8 +164,13 @@ def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
         columns |= {name: values.astype(np.float32) for name, values in figures.items()}
         tables.append(pyarrow.table(columns))
     if path.exists():
-        kept = pyarrow.parquet.read_table(path)
-        pairs = zip(kept["cut"].to_pylist(), kept["attack"].to_pylist(), strict=True)
+        try:
+            kept = pyarrow.parquet.read_table(path)
+            pairs = zip(kept["cut"].to_pylist(), kept["attack"].to_pylist(), strict=True)
+        except (OSError, pyarrow.ArrowException, KeyError) as error:
+            raise RunError(
+                f"{path} is damaged: {error}", "Delete it; the figures of finished attacks go with it."
+            ) from error
         tables.insert(0, kept.filter(pyarrow.array([pair not in leakage.figures for pair in pairs], pyarrow.bool_())))
     if tables:
         packed = io.BytesIO()

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Flags, json_option, progress_bars, run_options
+from goldcut.cli.options import Finite, Flags, json_option, progress_bars, run_options
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--cut", required=True, help="Where Z is sent.")
-@click.option("--bits", type=float, help="Promise that Z tells at most so many bits of the input.")
+@click.option("--bits", type=Finite(min=0), help="Promise that Z tells at most so many bits of the input.")
 @click.option("--gallery", type=int, default=1000, show_default=True, help="Images of one class to pick from.")
-@click.option("--odds", type=float, default=0.2, show_default=True, help="How often the pick may be right at most.")
+@click.option(
+    "--odds", type=Finite(min=0), default=0.2, show_default=True, help="How often the pick may be right at most."
+)
 @click.option("--releases", type=int, default=1, show_default=True, help="How often the same input is sent.")
 @click.option("--attacks", default="standard", show_default=True, metavar="SET|NAMES|none", help="What is tried.")
 @click.option("--effort", type=click.Choice(["small", "standard", "large"]), default="small", show_default=True)

@@ -4,17 +4,21 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Memory, json_option
+from goldcut.cli.options import Finite, Memory, json_option
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--max-recovered", type=float, help="Most that the strongest attack may recover (upper 95 % limit).")
-@click.option("--edge-flops", type=float, help="Most FLOPs of the edge half, such as 5e8.")
+@click.option(
+    "--max-recovered", type=Finite(min=0), help="Most that the strongest attack may recover (upper 95 % limit)."
+)
+@click.option("--edge-flops", type=Finite(min=0), help="Most FLOPs of the edge half, such as 5e8.")
 @click.option("--edge-memory", type=Memory(), help="Most bytes of the edge half (after a scan with --measure).")
 @click.option("--payload", type=Memory(), help="Most bytes of Z in fp32, such as 64K.")
 @click.option("--link", metavar="RATE,TRIP", help="Link for the time, such as 10mbit,40ms, or lte, 5g, wifi, lan, iot.")
-@click.option("--max-ms", type=float, help="Most milliseconds of a sample on the link, and in the halves if timed.")
+@click.option(
+    "--max-ms", type=Finite(min=0), help="Most milliseconds of a sample on the link, and in the halves if timed."
+)
 @json_option
 @click.pass_context
 def recommend(

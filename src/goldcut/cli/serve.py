@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Flags, Replicas, credentials_options, json_option
+from goldcut.cli.options import Finite, Flags, Replicas, credentials_options, json_option
 
 folder = click.Path(path_type=Path, file_okay=False)
 file = click.Path(path_type=Path, dir_okay=False)
@@ -34,9 +34,7 @@ file = click.Path(path_type=Path, dir_okay=False)
     "--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True, help="Samples of a request, of a batch."
 )
 @click.option("--max-queue", type=click.IntRange(1), default=256, show_default=True, help="Samples that may wait.")
-@click.option(
-    "--body-timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds for an HTTP body."
-)
+@click.option("--body-timeout", type=Finite(min=0.1), default=10.0, show_default=True, help="Seconds for an HTTP body.")
 @click.option("--tls-cert", type=file, help="PEM of the server's certificate.")
 @click.option("--tls-key", type=file, help="PEM of its key.")
 @click.option("--client-ca", type=file, help="PEM of the authorities whose certificates a client must have.")
@@ -116,9 +114,7 @@ def serve(
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=file)
 @click.option("--url", required=True, metavar="grpc://HOST:PORT", help="Where the cloud half is; grpcs:// for TLS.")
 @credentials_options
-@click.option(
-    "--deadline", type=click.FloatRange(min=0.001), default=10.0, show_default=True, help="Seconds a request."
-)
+@click.option("--deadline", type=Finite(min=0.001), default=10.0, show_default=True, help="Seconds a request.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Images a request.")
 @json_option
 def infer(

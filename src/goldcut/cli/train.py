@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from goldcut.cli.options import Flags, bundle, defense_option, json_option, model_options, progress_bars
+from goldcut.cli.options import Finite, Flags, bundle, defense_option, json_option, model_options, progress_bars
 
 recipe_options = bundle(
     "recipe_flags",
@@ -40,12 +40,12 @@ recipe_options = bundle(
     batch=click.option("--batch", type=click.IntRange(min=2), default=128, show_default=True, help="Images a step."),
     rate=click.option(
         "--rate",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=1e-3,
         show_default=True,
         help="Highest learning rate of AdamW.",
     ),
-    weight_decay=click.option("--weight-decay", type=click.FloatRange(min=0), default=1e-2, show_default=True),
+    weight_decay=click.option("--weight-decay", type=Finite(min=0), default=1e-2, show_default=True),
     augment=click.option(
         "--augment",
         type=click.Choice(["none", "flip", "shift", "shift+flip"]),

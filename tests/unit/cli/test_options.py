@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from goldcut.cli.options import Memory, Numbers, Shape, attack_options, bundle
+from goldcut.cli.options import Finite, Memory, Numbers, Shape, attack_options, bundle
 
 
 @pytest.mark.parametrize("text", ["3,64,48", "3x64x48", " 3,64,48 "])
@@ -22,11 +22,26 @@ def test_numbers():
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(Shape(), "3,64"), (Shape(), "0,8,8"), (Memory(), "much"), (Memory(), "0G"), (Numbers(), "a,b")]
+    ("kind", "text"),
+    [
+        (Shape(), "3,64"),
+        (Shape(), "0,8,8"),
+        (Memory(), "much"),
+        (Memory(), "0G"),
+        (Numbers(), "a,b"),
+        (Numbers(), "1,nan"),
+    ],
 )
 def test_what_is_none_is_refused_with_an_example(kind, text):
     with pytest.raises(click.BadParameter, match="such as"):
         kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-1", "two"])
+def test_a_number_that_compares_with_nothing_is_refused(text):
+    with pytest.raises(click.BadParameter):
+        Finite(min=0).convert(text, None, None)
+    assert Finite(min=0).convert("5e8", None, None) == 5e8
 
 
 def test_a_bundle_reaches_the_command_as_one_argument():
