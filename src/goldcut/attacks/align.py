@@ -52,7 +52,7 @@ class Align(Attack):
     critic: float = 0.1
     count: int = 4
     edge: Settings = EDGE
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(6000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(3000)))
 
     @property
     def name(self) -> str:

@@ -221,11 +221,11 @@ class Attack(ABC):
         return self
 
 
-def selection_error(view: View, invert: Callable[[Tensor], Tensor]) -> float:
-    """Mean squared error of an inverse on the selection images, after clipping to [0, 1]."""
-    total = 0.0
-    for start in range(0, len(view.selection), BATCH):
-        part = slice(start, start + BATCH)
+def selection_error(view: View, invert: Callable[[Tensor], Tensor], most: int | None = None) -> float:
+    """Mean squared error of an inverse on the selection images, or the first `most`, after clipping to [0, 1]."""
+    count, total = min(most or len(view.selection), len(view.selection)), 0.0
+    for start in range(0, count, BATCH):
+        part = slice(start, min(start + BATCH, count))
         made = invert(view.selection.representations(part, view.device)).clamp(0, 1)
         total += float((made - view.selection.targets(part, view.device)).square().sum(dtype=torch.float64))
-    return total / view.selection.images.numel()
+    return total / (count * view.selection.images[0].numel())

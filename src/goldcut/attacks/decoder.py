@@ -20,12 +20,18 @@ from goldcut.fitting import Settings, fit
 from goldcut.networks.decoders import SIZES, build_decoder
 from goldcut.progress import Progress, silent
 
-CAPS: dict[str, float] = {"small": 0.5, "standard": 1.0, "large": 4.0}
+CAPS: dict[str, float] = {"small": 0.75, "standard": 1.0, "large": 4.0}
 """Share of the steps that a training may take at most; what counts as flat is the same for all."""
 
 DECODING = Settings(batch=32, rate=3e-3, averaged=True)
 """How a decoder is trained. With batches of 64, a rate of 0.001 and the last weights instead of averaged ones it takes
 about twice the images to err as little at a map, and as many at a vector (docs/benchmarks.md)."""
+
+MOST_STEPS = {"S": 8_000, "M": 5_000, "L": 10_000}
+"""Cap of the steps by size; what twice as many gain stands in docs/benchmarks.md."""
+
+SCORED = 1024
+"""Selection images that tell whether a training is flat; at its end all of them count."""
 
 COLLAPSED = 1.02
 """A decoder that errs more than this many times the mean image has gone wrong and is trained anew."""
@@ -73,6 +79,11 @@ class Decoder(Attack):
         )
 
 
+def usual_decoder(size: str) -> Decoder:
+    """The decoder of a size as an audit trains it: until flat, or to its cap."""
+    return Decoder(size, at_most(MOST_STEPS[size]))
+
+
 def learn_inverse(
     view: View,
     network: nn.Module,
@@ -105,7 +116,7 @@ def learn_inverse(
         AttackError: The training diverges or collapses even at the lowest rate.
     """
     mean = view.training.images.float().mean(0) / 255
-    zero = float((view.selection.targets(slice(None)) - mean).square().mean(dtype=torch.float64))
+    zero = float((view.selection.targets(slice(SCORED)) - mean).square().mean(dtype=torch.float64))
     sample = choose_training(view, transform, seed=seed)
 
     def invert(z: Tensor) -> Tensor:
@@ -118,7 +129,7 @@ def learn_inverse(
     fitted = fit(
         network,
         loss,
-        lambda: selection_error(view, invert),
+        lambda: selection_error(view, invert, SCORED),
         samples=len(sample),
         settings=settings,
         seed=seed,
@@ -127,9 +138,11 @@ def learn_inverse(
         progress=progress,
         checkpoint=checkpoint,
     )
+    with torch.no_grad():
+        error = selection_error(view, invert)
     return Inverse(
         invert,
-        selection_mse=fitted.score,
+        selection_mse=error,
         converged=fitted.converged,
         steps=fitted.steps,
         transform=transform.name,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from goldcut.attacks.base import Attack, Inverse, View, Work
-from goldcut.attacks.decoder import CAPS, Decoder, at_most
+from goldcut.attacks.decoder import CAPS, Decoder, usual_decoder
 from goldcut.attacks.problem import OWN, NoGradient, Problem, pose
 from goldcut.attacks.search import PIECE, Penalty, Search, trials, tried_images
 from goldcut.attacks.spectrum import measure_spectrum
@@ -39,7 +39,7 @@ class Refine(Attack):
     """
 
     steps: int = 200
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(16_000)))
+    decoder: Decoder = field(default_factory=lambda: usual_decoder("S"))
 
     @property
     def name(self) -> str:

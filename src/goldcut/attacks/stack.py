@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from goldcut.attacks.base import BATCH, Attack, Inverse, View, selection_error
-from goldcut.attacks.decoder import Decoder, at_most
+from goldcut.attacks.decoder import usual_decoder
 from goldcut.attacks.ridge import Ridge
 from goldcut.attacks.substitute import beside
 from goldcut.progress import Progress, silent
@@ -28,7 +28,7 @@ class Stack(Attack):
         members: What is carried out where nothing is finished.
     """
 
-    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), Decoder("S", at_most(16_000))))
+    members: tuple[Attack, ...] = field(default_factory=lambda: (Ridge(), usual_decoder("S")))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from goldcut.attacks.align import Align
 from goldcut.attacks.attributes import Probe
 from goldcut.attacks.base import Attack
-from goldcut.attacks.decoder import CAPS, Decoder, at_most
+from goldcut.attacks.decoder import CAPS, MOST_STEPS, usual_decoder
 from goldcut.attacks.deep_prior import DeepPrior
 from goldcut.attacks.ensemble import Ensemble
 from goldcut.attacks.evolution import LatentQuery
@@ -17,7 +17,7 @@ from goldcut.attacks.stack import Stack
 from goldcut.errors import AttackError
 from goldcut.records import KNOWLEDGE, Knowledge
 
-DECODERS = tuple(Decoder(size, at_most(most)) for size, most in (("S", 16_000), ("M", 10_000), ("L", 10_000)))
+DECODERS = tuple(map(usual_decoder, MOST_STEPS))
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
