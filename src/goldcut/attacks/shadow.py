@@ -1,7 +1,7 @@
 """The shadow edge: trained through the cloud half, which whoever runs it has, without one answer of the real edge.
 
-He, Zhang, Lee: Model Inversion Attacks Against Collaborative Inference, 2019, section 6. What is added: the moments of
-Z on the wire are matched element by element, and there are several shadows (see substitute).
+He, Zhang, Lee: Model Inversion Attacks Against Collaborative Inference, 2019, section 6. What is added: the moments
+of Z on the wire are matched element by element, and there are several shadows (see substitute).
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -13,18 +13,16 @@ from torch.nn import functional
 
 from goldcut.attacks.base import BATCH, Attack, Half, Inverse, Sample, View, Work
 from goldcut.attacks.decoder import CAPS, Decoder, at_most
-from goldcut.attacks.substitute import Moments, beside, derive, invert_through, observe, renamed
+from goldcut.attacks.substitute import beside, derive, invert_through, renamed, steps_of, train_substitutes
+from goldcut.attacks.wire import Wire, observe
 from goldcut.errors import AttackError
 from goldcut.fitting import Fitted, Settings, fit
 from goldcut.networks.encoders import build_encoder
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
 
-RATE = 1e-3
-"""Rate of Adam (He et al. 2019, section 6)."""
-
-EDGE = Settings(max_steps=1500, rate=RATE, weight_decay=0.0, round_steps=50, reductions=2)
-"""How a substitute edge is trained."""
+EDGE = Settings(max_steps=1500, weight_decay=0.0, round_steps=50, reductions=2)
+"""How a substitute edge is trained, at one of RATES."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,9 @@ class Shadow(Attack):
 
     Attributes:
         same: Whether the structure of the edge is known; else the substitutes follow from the shapes alone.
-        matching: Weight of the moments of Z beside the cross entropy.
+        matching: Weight of the moments of Z on the wire, beside the cross entropy.
         count: Substitutes.
-        edge: How each is trained.
+        edge: How each is trained, at one of RATES.
         decoder: What is trained behind them.
     """
 
@@ -56,29 +54,29 @@ class Shadow(Attack):
     @property
     def work(self) -> Work:
         """As if a substitute of another structure cost what the edge costs."""
-        return Work(model_images=self.count * self.edge.max_steps * self.edge.batch, trainings=(self.decoder,))
+        return Work(model_images=steps_of(self.count, self.edge) * self.edge.batch, trainings=(self.decoder,))
 
     def at_effort(self, effort: str) -> "Shadow":
         edge = replace(self.edge, max_steps=round(CAPS[effort] * self.edge.max_steps))
         return replace(self, edge=edge, decoder=self.decoder.at_effort(effort))
 
     def train(self, view: View, *, seed: int, progress: Progress = silent, checkpoint: Path | None = None) -> Inverse:
-        moments, cloud = observe(view), self._cloud(view)
-        halves: list[tuple[nn.Module, Fitted]] = []
-        for place in range(self.count):
-            half = self._start(view, moments, seed=derive(seed, 21, place))
-            fitted = self._shadow(
-                view, half, cloud, moments, derive(seed, 24, place), progress, beside(checkpoint, f"edge{place}")
-            )
-            halves.append((half, fitted))
+        wire, cloud = observe(view), self._cloud(view)
+
+        def learn(place: int, settings: Settings, name: str) -> tuple[nn.Module, Fitted]:
+            half = self._start(view, wire, seed=derive(seed, 21, place))
+            kept = beside(checkpoint, name)
+            return half, self._shadow(view, half, cloud, wire, settings, derive(seed, 24, place), progress, kept)
+
+        halves, rate = train_substitutes(self.count, self.edge, learn)
         inverse = invert_through(
             view, halves, self.decoder, name=self.name, seed=seed, progress=progress, checkpoint=checkpoint
         )
-        return replace(inverse, settings={**asdict(self), **inverse.settings})
+        return replace(inverse, settings={**asdict(self), "rate": rate, **inverse.settings})
 
-    def _start(self, view: View, moments: Moments, *, seed: int) -> nn.Module:
+    def _start(self, view: View, wire: Wire, *, seed: int) -> nn.Module:
         if not self.same:
-            return start_substitute(view, moments, seed=seed)
+            return start_substitute(view, wire, seed=seed)
         if view.blank is None:
             raise AttackError("the structure of the edge is not known", "Choose shadow-other, which needs none.")
         return view.blank(seed)
@@ -111,7 +109,8 @@ class Shadow(Attack):
         view: View,
         half: nn.Module,
         cloud: Half,
-        moments: Moments,
+        wire: Wire,
+        settings: Settings,
         seed: int,
         progress: Progress,
         checkpoint: Path | None,
@@ -120,7 +119,7 @@ class Shadow(Attack):
             assert sample.classes is not None
             z = half(sample.targets(index, view.device))
             classes = torch.from_numpy(sample.classes)[index].to(view.device)
-            return functional.cross_entropy(cloud(z).flatten(1), classes) + self.matching * moments.distance(z)
+            return functional.cross_entropy(cloud(z).flatten(1), classes) + self.matching * wire.moments(z)
 
         def score() -> float:
             parts = torch.split(torch.arange(len(view.selection)), BATCH)
@@ -131,7 +130,7 @@ class Shadow(Attack):
             lambda index, _: objective(view.training, index),
             score,
             samples=len(view.training),
-            settings=self.edge,
+            settings=settings,
             seed=seed,
             task=f"{self.name} edge",
             progress=renamed(progress, f"{self.name} edge"),
@@ -139,13 +138,13 @@ class Shadow(Attack):
         )
 
 
-def start_substitute(view: View, moments: Moments, *, seed: int) -> nn.Module:
+def start_substitute(view: View, wire: Wire, *, seed: int) -> nn.Module:
     """A substitute of a structure of its own, at the scale of Z on the wire."""
     assert view.observed is not None
     positive = float(view.observed.min()) >= 0
     encoder = build_encoder(view.image_shape, view.z_shape, view.kind, positive=positive, seed=seed).to(view.device)
-    spread = moments.std.square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
-    return _Scaled(encoder, spread, torch.zeros_like(moments.mean) if positive else moments.mean)
+    spread = wire.std.square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
+    return _Scaled(encoder, spread, torch.zeros_like(wire.mean) if positive else wire.mean)
 
 
 class _Scaled(nn.Module):

@@ -6,19 +6,18 @@ never seen, as it has never seen the real edge. Its selection error then tells h
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from goldcut.attacks.base import BATCH, Inverse, Sample, View, selection_error
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.transforms import Transform, choose_transform, fit_transform
 from goldcut.errors import AttackError
-from goldcut.fitting import Fitted
+from goldcut.fitting import Fitted, Settings
 from goldcut.progress import Progress
 
 MOST_BYTES = 1 << 30
@@ -27,42 +26,18 @@ MOST_BYTES = 1 << 30
 POOR = 2.0
 """A substitute whose selection score is this many times the best one's has gone astray and is left out."""
 
+RATES = (1e-3, 1e-2)
+"""Learning rates that are tried. The first is that of He, Zhang, Lee: Model Inversion Attacks Against Collaborative
+Inference, 2019, section 6; of a few filters it finds a bad arrangement and stays there."""
+
+TRIAL = 5
+"""A trial takes one of so many parts of the steps."""
+
 NOTE = "learned and chosen on substitutes, without one answer of the edge: the selection error is that of a substitute"
 
 NOTHING = "what is learned on one substitute does not carry over to another, so the answer is the mean image"
 
 Halves = Sequence[tuple[nn.Module, Fitted]]
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Mean and deviation of each element of Z over the images that were seen on the wire.
-
-    Attributes:
-        mean: (*z_shape).
-        std: (*z_shape).
-    """
-
-    mean: Float[Tensor, "..."]
-    std: Float[Tensor, "..."]
-
-    def distance(self, z: Float[Tensor, "b ..."]) -> Float[Tensor, ""]:
-        """Squared differences of both, relative to the variance of Z."""
-        means, stds = z.mean(0) - self.mean, z.std(0, correction=0) - self.std
-        scale = self.std.square().mean().clamp_min(torch.finfo(torch.float32).tiny)
-        return (means.square().mean() + stds.square().mean()) / scale
-
-
-def observe(view: View) -> Moments:
-    """The moments of Z as it was seen on the wire.
-
-    Raises:
-        AttackError: Nothing was seen.
-    """
-    if view.observed is None or len(view.observed) < 2:
-        raise AttackError("no Z was seen on the wire", "Grant the view `observed`, or choose an attack with queries.")
-    z = view.observed.to(view.device)
-    return Moments(z.mean(0), z.std(0, correction=0))
 
 
 def derive(seed: int, *parts: int) -> int:
@@ -78,6 +53,28 @@ def beside(checkpoint: Path | None, part: str) -> Path | None:
 def renamed(progress: Progress, task: str) -> Progress:
     """Progress under another name."""
     return lambda _, done, total: progress(task, done, total)
+
+
+def train_substitutes(
+    count: int, settings: Settings, learn: Callable[[int, Settings, str], tuple[nn.Module, Fitted]]
+) -> tuple[Halves, float]:
+    """Substitutes from different weights, all at the rate that brings the first one nearest in a short trial; the rate.
+
+    Args:
+        count: Of them.
+        settings: How each is trained, up to the rate.
+        learn: Trains one, from its place, its settings and a name for its checkpoint.
+    """
+    brief = replace(settings, max_steps=max(1, settings.max_steps // TRIAL))
+    trials = [replace(brief, rate=rate) for rate in RATES]
+    scores = [learn(0, trial, f"trial{turn}")[1].score for turn, trial in enumerate(trials)]
+    chosen = replace(settings, rate=RATES[int(np.argmin(scores))])
+    return [learn(place, chosen, f"edge{place}") for place in range(count)], chosen.rate
+
+
+def steps_of(count: int, settings: Settings) -> int:
+    """Steps that train_substitutes takes at most."""
+    return count * settings.max_steps + len(RATES) * max(1, settings.max_steps // TRIAL)
 
 
 def keep_good(halves: Halves) -> list[nn.Module]:

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from goldcut.attacks.align import BANDWIDTHS, discrepancy, slope_penalty, turned
 from goldcut.attacks.base import Inverse, Sample, View
 from goldcut.attacks.decoder import Decoder
 from goldcut.attacks.shadow import start_substitute
-from goldcut.attacks.substitute import Moments, beside, derive, invert_through, keep_good, observe, see_through
+from goldcut.attacks.substitute import beside, derive, invert_through, keep_good, see_through
+from goldcut.attacks.wire import observe
 from goldcut.errors import AttackError
 from goldcut.fitting import Fitted
 from goldcut.progress import silent
@@ -27,53 +26,6 @@ def see(observed: Tensor | None, kind: str = "vector", n: int = 40) -> View:
     images = torch.randint(256, (n, 1, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     z = torch.empty(n, *(noise(1, 6) if observed is None else observed).shape[1:], device="meta")
     return View(Sample(images, z), Sample(images[:10], z[:10]), kind=kind, observed=observed)  # type: ignore[arg-type]
-
-
-def test_moments_are_relative_to_the_variance_and_zero_for_the_same_images():
-    z = torch.tensor([[0.0, 2.0], [2.0, 2.0]])
-    moments = observe(see(z))
-    assert torch.equal(moments.mean, torch.tensor([1.0, 2.0]))
-    assert torch.equal(moments.std, torch.tensor([1.0, 0.0]))
-    assert moments.distance(z) == 0
-    # Means differ by (1, 0) and deviations by (0, 1): a mean square of 1/2 each, over a mean variance of 1/2.
-    assert moments.distance(torch.tensor([[1.0, 1.0], [3.0, 3.0]])) == pytest.approx(2.0)
-    scaled = observe(see(1000 * z)).distance(1000 * torch.tensor([[1.0, 1.0], [3.0, 3.0]]))
-    assert scaled == pytest.approx(2.0)
-
-
-def test_without_z_on_the_wire_there_is_nothing_to_match():
-    with pytest.raises(AttackError, match="no Z was seen"):
-        observe(see(None))
-
-
-def test_the_discrepancy_is_that_of_the_kernels():
-    made, real = noise(5, 3), 0.5 + noise(4, 3, seed=1)
-    both = torch.cat([made, real])
-    width = float(np.mean([float((a - b).square().sum()) for a in both for b in both]))
-
-    def kernel(a: Tensor, b: Tensor) -> float:
-        return float(np.mean([np.exp(-float((a - b).square().sum()) / (share * width)) for share in BANDWIDTHS]))
-
-    within = np.mean([kernel(a, b) for a in made for b in made]) + np.mean([kernel(a, b) for a in real for b in real])
-    expected = within - 2 * np.mean([kernel(a, b) for a in made for b in real])
-    assert float(discrepancy(made, real)) == pytest.approx(expected, abs=1e-5)
-    assert float(discrepancy(made, made)) == pytest.approx(0, abs=1e-6)
-
-
-def test_the_slope_of_a_linear_critic_is_its_weight():
-    weight = torch.tensor([[3.0], [4.0]], requires_grad=True)
-    penalty = slope_penalty(lambda z: z @ weight, noise(6, 2))
-    assert penalty.item() == pytest.approx(16.0)
-    penalty.backward()
-    assert torch.allclose(weight.grad, torch.tensor([[4.8], [6.4]]))  # type: ignore[arg-type]
-
-
-def test_a_turned_gradient_has_the_other_sign_and_its_weight():
-    z = noise(3, 2).requires_grad_()
-    made = turned(z, 0.5)
-    assert torch.equal(made, z)
-    made.sum().backward()
-    assert torch.equal(z.grad, torch.full((3, 2), -0.5))  # type: ignore[arg-type]
 
 
 def test_what_has_gone_astray_is_left_out_and_the_worst_of_the_good_comes_last():
@@ -162,7 +114,3 @@ def test_parts_have_seeds_and_checkpoints_of_their_own(tmp_path):
     assert len({derive(3, 21, place) for place in range(9)} | {derive(3), derive(4)}) == 11
     assert beside(tmp_path / "003-shadow-ab.safetensors", "edge1") == tmp_path / "003-shadow-ab-edge1.safetensors"
     assert beside(None, "edge1") is None
-
-
-def test_no_spread_at_all_is_one_variance_away():
-    assert Moments(torch.zeros(2), torch.ones(2)).distance(torch.zeros(3, 2)) == pytest.approx(1.0)
