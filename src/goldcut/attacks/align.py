@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goldcut.attacks.base import BATCH, Attack, Inverse, View, Work
 from goldcut.attacks.decoder import CAPS, Decoder, at_most
 from goldcut.attacks.shadow import EDGE, start_substitute
-from goldcut.attacks.substitute import beside, derive, invert_through, renamed, steps_of, train_substitutes
+from goldcut.attacks.substitute import RATE, beside, derive, invert_through, renamed, steps_of, train_substitutes
 from goldcut.attacks.wire import Wire, observe
 from goldcut.fitting import Fitted, Settings, fit
 from goldcut.progress import Progress, silent
@@ -27,7 +27,7 @@ class Align(Attack):
 
     Attributes:
         count: Substitutes.
-        edge: How each is trained, at one of RATES.
+        edge: How each is trained, up to the rate.
         decoder: What is trained behind them.
     """
 
@@ -46,7 +46,7 @@ class Align(Attack):
     @property
     def work(self) -> Work:
         """As if a substitute cost what the edge costs."""
-        return Work(edge_images=steps_of(self.count, self.edge) * self.edge.batch, trainings=(self.decoder,))
+        return Work(edge_images=steps_of(self.count, self.edge, (RATE,)) * self.edge.batch, trainings=(self.decoder,))
 
     def at_effort(self, effort: str) -> "Align":
         edge = replace(self.edge, max_steps=round(CAPS[effort] * self.edge.max_steps))
@@ -60,7 +60,7 @@ class Align(Attack):
             kept = beside(checkpoint, name)
             return half, self._align(view, half, wire, settings, derive(seed, 24, place), progress, kept)
 
-        halves, rate = train_substitutes(self.count, self.edge, learn)
+        halves, rate = train_substitutes(self.count, self.edge, (RATE,), learn)
         inverse = invert_through(
             view, halves, self.decoder, name=self.name, seed=seed, progress=progress, checkpoint=checkpoint
         )

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from goldcut.attacks.base import BATCH, Attack, Half, Inverse, Sample, View, Work
 from goldcut.attacks.decoder import CAPS, Decoder, at_most
-from goldcut.attacks.substitute import beside, derive, invert_through, renamed, steps_of, train_substitutes
+from goldcut.attacks.substitute import RATE, RATES, beside, derive, invert_through, renamed, steps_of, train_substitutes
 from goldcut.attacks.wire import Wire, observe
 from goldcut.errors import AttackError
 from goldcut.fitting import Fitted, Settings, fit
@@ -22,7 +22,7 @@ from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
 
 EDGE = Settings(max_steps=1500, weight_decay=0.0, round_steps=50, reductions=2)
-"""How a substitute edge is trained, at one of RATES."""
+"""How a substitute edge is trained; the rate stands in substitute."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shadow(Attack):
         same: Whether the structure of the edge is known; else the substitutes follow from the shapes alone.
         matching: Weight of the moments of Z on the wire, beside the cross entropy.
         count: Substitutes.
-        edge: How each is trained, at one of RATES.
+        edge: How each is trained, up to the rate.
         decoder: What is trained behind them.
     """
 
@@ -52,9 +52,16 @@ class Shadow(Attack):
         return "architecture" if self.same else "none"
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """Learning rates of the substitutes to choose from."""
+        return RATES if self.same else (RATE,)
+
+    @property
     def work(self) -> Work:
         """As if a substitute of another structure cost what the edge costs."""
-        return Work(model_images=steps_of(self.count, self.edge) * self.edge.batch, trainings=(self.decoder,))
+        return Work(
+            model_images=steps_of(self.count, self.edge, self.rates) * self.edge.batch, trainings=(self.decoder,)
+        )
 
     def at_effort(self, effort: str) -> "Shadow":
         edge = replace(self.edge, max_steps=round(CAPS[effort] * self.edge.max_steps))
@@ -68,7 +75,7 @@ class Shadow(Attack):
             kept = beside(checkpoint, name)
             return half, self._shadow(view, half, cloud, wire, settings, derive(seed, 24, place), progress, kept)
 
-        halves, rate = train_substitutes(self.count, self.edge, learn)
+        halves, rate = train_substitutes(self.count, self.edge, self.rates, learn)
         inverse = invert_through(
             view, halves, self.decoder, name=self.name, seed=seed, progress=progress, checkpoint=checkpoint
         )

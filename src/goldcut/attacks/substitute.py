@@ -27,8 +27,12 @@ POOR = 2.0
 """A substitute whose selection score is this many times the best one's has gone astray and is left out."""
 
 RATES = (1e-3, 1e-2)
-"""Learning rates that are tried. The first is that of He, Zhang, Lee: Model Inversion Attacks Against Collaborative
-Inference, 2019, section 6; of a few filters it finds a bad arrangement and stays there."""
+"""Learning rates that are tried where the structure is the edge's. The first is that of He, Zhang, Lee: Model Inversion
+Attacks Against Collaborative Inference, 2019, section 6; a few filters find a bad arrangement with it and stay there."""
+
+RATE = RATES[0]
+"""Rate of generated substitutes: they have filters enough, and at the other they come nearer to Z and further from
+the edge."""
 
 TRIAL = 5
 """A trial takes one of so many parts of the steps."""
@@ -56,25 +60,32 @@ def renamed(progress: Progress, task: str) -> Progress:
 
 
 def train_substitutes(
-    count: int, settings: Settings, learn: Callable[[int, Settings, str], tuple[nn.Module, Fitted]]
+    count: int,
+    settings: Settings,
+    rates: Sequence[float],
+    learn: Callable[[int, Settings, str], tuple[nn.Module, Fitted]],
 ) -> tuple[Halves, float]:
     """Substitutes from different weights, all at the rate that brings the first one nearest in a short trial; the rate.
 
     Args:
         count: Of them.
         settings: How each is trained, up to the rate.
+        rates: To choose from; of a single one there is no trial.
         learn: Trains one, from its place, its settings and a name for its checkpoint.
     """
-    brief = replace(settings, max_steps=max(1, settings.max_steps // TRIAL))
-    trials = [replace(brief, rate=rate) for rate in RATES]
-    scores = [learn(0, trial, f"trial{turn}")[1].score for turn, trial in enumerate(trials)]
-    chosen = replace(settings, rate=RATES[int(np.argmin(scores))])
-    return [learn(place, chosen, f"edge{place}") for place in range(count)], chosen.rate
+    rate = rates[0]
+    if len(rates) > 1:
+        trials = [replace(settings, max_steps=max(1, settings.max_steps // TRIAL), rate=one) for one in rates]
+        scores = [learn(0, trial, f"trial{turn}")[1].score for turn, trial in enumerate(trials)]
+        rate = rates[int(np.argmin(scores))]
+    chosen = replace(settings, rate=rate)
+    return [learn(place, chosen, f"edge{place}") for place in range(count)], rate
 
 
-def steps_of(count: int, settings: Settings) -> int:
+def steps_of(count: int, settings: Settings, rates: Sequence[float]) -> int:
     """Steps that train_substitutes takes at most."""
-    return count * settings.max_steps + len(RATES) * max(1, settings.max_steps // TRIAL)
+    trials = len(rates) if len(rates) > 1 else 0
+    return count * settings.max_steps + trials * max(1, settings.max_steps // TRIAL)
 
 
 def keep_good(halves: Halves) -> list[nn.Module]:
