@@ -28,7 +28,7 @@ POOR = 2.0
 
 RATES = (1e-3, 1e-2)
 """Learning rates that are tried where the structure is the edge's. The first is that of He, Zhang, Lee: Model Inversion
-Attacks Against Collaborative Inference, 2019, section 6; a few filters find a bad arrangement with it and stay there."""
+Attacks Against Collaborative Inference, 2019, section 6; with it a few filters find a bad arrangement and stay."""
 
 RATE = RATES[0]
 """Rate of generated substitutes: they have filters enough, and at the other they come nearer to Z and further from
