@@ -161,9 +161,12 @@ def test_an_edge_cut_off_from_its_image_has_no_gradient():
 
 
 def test_an_effort_scales_the_steps(attack: Attack):
-    assert [attack.at_effort(effort).steps for effort in ("small", "large")] == [attack.steps // 2, 4 * attack.steps]
+    assert [attack.at_effort(effort).steps for effort in ("small", "large")] == [
+        attack.steps * 3 // 4,
+        4 * attack.steps,
+    ]
     refine = ATTACKS["refine"]
-    assert refine.at_effort("small").decoder.settings.max_steps == refine.decoder.settings.max_steps // 2
+    assert refine.at_effort("small").decoder.settings.max_steps == refine.decoder.settings.max_steps * 3 // 4
 
 
 def test_an_interrupt_ends_it(attack: Attack):
