@@ -28,7 +28,7 @@ DECODING = Settings(batch=32, rate=3e-3, averaged=True)
 about twice the images to err as little at a map, and as many at a vector (docs/benchmarks.md)."""
 
 MOST_STEPS = {"S": 8_000, "M": 5_000, "L": 10_000}
-"""Cap of the steps by size; what twice as many gain stands in docs/benchmarks.md."""
+"""Cap of the steps by size; what twice as many gain S stands in docs/benchmarks.md."""
 
 SCORED = 1024
 """Selection images that tell whether a training is flat; at its end all of them count."""

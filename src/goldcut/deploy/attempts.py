@@ -23,6 +23,9 @@ AGAIN = ("UNAVAILABLE", "CANCELLED")
 """Codes after which another attempt makes sense: the server is gone, overloaded, or stopped before it took the request
 up. The client never cancels, and asking twice does no harm."""
 
+UNREACHED = "Check the address and that `goldcut serve` runs there."
+"""What to do where nobody answers."""
+
 CURES = {
     "DEADLINE_EXCEEDED": "Give a longer deadline, or look at the server's load.",
     "UNAUTHENTICATED": "Give the token that the server knows.",
@@ -111,7 +114,7 @@ class Attempt:
         if now + pause >= self.until:
             raise DeployError(
                 f"{self.address} did not answer in time, after {self.tally.attempts} attempts: {error.details()}",
-                "Check the address and that `goldcut serve` runs there.",
+                UNREACHED,
             ) from error
         return pause
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from goldcut.deploy.attempts import Attempt, Tally, Tls, attempts, load_grpc, parse_url
+from goldcut.deploy.attempts import UNREACHED, Attempt, Tally, Tls, attempts, load_grpc, parse_url
 from goldcut.deploy.manifest import open_export
 from goldcut.errors import DataError, DeployError
 from goldcut.sources.pictures import fit_picture, open_picture
@@ -117,10 +117,7 @@ class EdgeClient:
         try:
             self._channel.unary_unary(f"/{SERVICE}/ServerLive")(b"", timeout=self._deadline)
         except self._grpc.RpcError as error:
-            raise DeployError(
-                f"{self._address} is not reached: {error.details()}",
-                "Check the address and that `goldcut serve` runs there.",
-            ) from error
+            raise DeployError(f"{self._address} is not reached: {error.details()}", UNREACHED) from error
         return time.monotonic() - start
 
     def close(self) -> None:
