@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import torch
 
+from goldcut.fitting.memory import keep_freed_memory
 from goldcut.progress import Progress
 
 
@@ -27,6 +28,7 @@ def run_together(work: Sequence[Callable[[Progress], None]], *, workers: int, pr
         workers: Threads; as many as PyTorch has give each one computing thread.
         progress: Told one call at a time.
     """
+    keep_freed_memory()
     stop, turn = threading.Event(), threading.Lock()
 
     def tell(task: str, done: float, total: float) -> None:

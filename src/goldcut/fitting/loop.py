@@ -18,6 +18,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from goldcut.fitting.average import Average
 from goldcut.fitting.checkpoint import read_checkpoint, write_checkpoint
 from goldcut.fitting.course import Course, Fitted, Settings, is_converged
+from goldcut.fitting.memory import keep_freed_memory
 from goldcut.progress import Progress, silent
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
@@ -70,6 +71,7 @@ def fit(
     Raises:
         AttackError: It diverges or collapses even at the lowest rate.
     """
+    keep_freed_memory()
     course = Course()
     start = _copy(model)
     optimiser = _optimiser(model, settings, course)
