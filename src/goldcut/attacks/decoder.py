@@ -23,7 +23,7 @@ from goldcut.progress import Progress, silent
 CAPS: dict[str, float] = {"small": 0.75, "standard": 1.0, "large": 4.0}
 """Share of the steps that a training may take at most; what counts as flat is the same for all."""
 
-DECODING = Settings(batch=32, rate=3e-3, averaged=True)
+DECODING = Settings(batch=32, rate=3e-3, muon=True, averaged=True)
 """How a decoder is trained. With batches of 64, a rate of 0.001 and the last weights instead of averaged ones it takes
 about twice the images to err as little at a map, and as many at a vector (docs/benchmarks.md)."""
 

@@ -22,12 +22,13 @@ class Settings:
     Attributes:
         max_steps: Cap of the optimisation steps.
         batch: Samples per step; fewer where there are fewer samples.
-        rate: First learning rate of AdamW.
+        rate: First learning rate.
         weight_decay: Decoupled weight decay (Loshchilov, Hutter: Decoupled Weight Decay Regularization, 2019).
         round_steps: Steps between two selection scores.
         factor: What the rate is multiplied by when the score is flat.
         reductions: How often that happens at most.
         restarts: How often a training that diverged or collapsed starts anew, at `factor` times the rate.
+        muon: Whether weight matrices step along their orthogonalised momentum, or all weights as AdamW has it; see Muon.
         averaged: Whether the weights that are scored and kept are an average over the last steps; see Average.
         checkpoint_seconds: Least time between two checkpoints.
     """
@@ -40,6 +41,7 @@ class Settings:
     factor: float = 0.3
     reductions: int = 3
     restarts: int = 2
+    muon: bool = False
     averaged: bool = False
     checkpoint_seconds: float = 20.0
 

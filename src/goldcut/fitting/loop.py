@@ -19,6 +19,7 @@ from goldcut.fitting.average import Average
 from goldcut.fitting.checkpoint import read_checkpoint, write_checkpoint
 from goldcut.fitting.course import Course, Fitted, Settings, is_converged
 from goldcut.fitting.memory import keep_freed_memory
+from goldcut.fitting.muon import Muon
 from goldcut.progress import Progress, silent
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
@@ -189,8 +190,11 @@ def _evaluate(model: nn.Module, score: Callable[[], float]) -> float:
 
 
 def _optimiser(model: nn.Module, settings: Settings, course: Course) -> torch.optim.AdamW:
+    rate, decay = course.rate(settings), settings.weight_decay
+    if settings.muon:
+        return Muon(model, rate=rate, weight_decay=decay)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(weights, lr=course.rate(settings), weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=True)
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -118,9 +118,9 @@ def test_the_same_seed_gives_the_same_model_and_the_global_generator_stays():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("stop", [35, 80])
-@pytest.mark.parametrize("averaged", [False, True])
-def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: float, stop: int, averaged: bool):
-    settings = replace(QUICK, averaged=averaged)
+@pytest.mark.parametrize("decoding", [False, True])
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, dropout: float, stop: int, decoding: bool):
+    settings = replace(QUICK, averaged=decoding, muon=decoding)
     whole, x, y = problem(dropout)
     expected = train(whole, x, y, settings)
 
