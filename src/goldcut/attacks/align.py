@@ -33,7 +33,7 @@ class Align(Attack):
 
     count: int = 4
     edge: Settings = EDGE
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(3000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(1500)))
 
     @property
     def name(self) -> str:

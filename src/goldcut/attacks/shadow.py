@@ -41,7 +41,7 @@ class Shadow(Attack):
     matching: float = 10.0
     count: int = 4
     edge: Settings = EDGE
-    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(3000)))
+    decoder: Decoder = field(default_factory=lambda: Decoder("S", at_most(1500)))
 
     @property
     def name(self) -> str:
