@@ -84,7 +84,7 @@ def quick(attack: Attack, steps: int = 40) -> Attack:
     if isinstance(attack, Deconvolution):
         return replace(attack, width=16, settings=replace(attack.settings, **few))
     if isinstance(attack, Decoder):
-        return replace(attack, settings=replace(attack.settings, rate=3e-3, **few))
+        return replace(attack, settings=replace(attack.settings, rate=1e-2, **few))
     if isinstance(attack, Ensemble):
         member = quick(attack.member, steps)
         assert isinstance(member, Decoder)
