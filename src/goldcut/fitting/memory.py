@@ -1,7 +1,7 @@
 """Memory that a training frees and asks for again in the next step is kept by the process.
 
 A step frees all that it computed. The C library of Linux gives what lies at the top back to the system, which fills it
-with zeros page by page when the next step asks for it: up to a fifth of a step of a small network on a CPU.
+with zeros page by page when the next step asks for it: a tenth to a third of a step of a decoder on one core of a CPU.
 """
 
 import ctypes
