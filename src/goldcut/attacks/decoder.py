@@ -24,8 +24,8 @@ CAPS: dict[str, float] = {"small": 0.75, "standard": 1.0, "large": 4.0}
 """Share of the steps that a training may take at most; what counts as flat is the same for all."""
 
 DECODING = Settings(batch=32, rate=3e-3, muon=True, averaged=True)
-"""How a decoder is trained. With AdamW for all weights it takes more than twice the steps to err as little, with batches
-of 64, a rate of 0.001 and the last weights instead of averaged ones twice that again (docs/benchmarks.md)."""
+"""How a decoder is trained. With AdamW for all weights it takes twice the steps to err as little; with batches of 64, a
+rate of 0.001 and the last weights instead of averaged ones twice the images again (docs/benchmarks.md)."""
 
 MOST_STEPS = {"S": 4_000, "M": 2_500, "L": 5_000}
 """Cap of the steps by size; what twice as many gain S stands in docs/benchmarks.md."""

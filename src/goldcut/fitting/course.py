@@ -28,7 +28,7 @@ class Settings:
         factor: What the rate is multiplied by when the score is flat.
         reductions: How often that happens at most.
         restarts: How often a training that diverged or collapsed starts anew, at `factor` times the rate.
-        muon: Whether weight matrices step along their orthogonalised momentum, or all weights as AdamW has it; see Muon.
+        muon: Whether weight matrices step along their orthogonalised momentum, or all as AdamW has it; see Muon.
         averaged: Whether the weights that are scored and kept are an average over the last steps; see Average.
         checkpoint_seconds: Least time between two checkpoints.
     """

@@ -6,7 +6,7 @@ et al.: Muon is Scalable for LLM Training, 2025, section 2.2. The one of PyTorch
 nor, on a CPU, single precision.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
