@@ -288,7 +288,7 @@ def attack_digits(attack: Shadow | Align, kind: type[nn.Module], side: int, fold
         assert (net(x[held]).argmax(1) == y[held]).float().mean() > 0.9
     parts = divide(part(slice(4400, 5000), "victims"), part(slice(1500, 4000), "own"), victims=600, seed=0)
     graph = find_cuts(net, (1, side, side))
-    edge = Settings(max_steps=400, weight_decay=0.0, round_steps=50)
+    edge = replace(attack.edge, max_steps=400)
     decoder = Decoder("XS", replace(DECODING, max_steps=600, round_steps=100))
     attack = replace(attack, count=3, edge=edge, decoder=decoder)
     cuts = [graph.cut("block1")]
