@@ -27,7 +27,7 @@ DECODING = Settings(batch=32, rate=3e-3, muon=True, averaged=True)
 """How a decoder is trained. With AdamW for all weights it takes twice the steps to err as little; with batches of 64, a
 rate of 0.001 and the last weights instead of averaged ones twice the images again (docs/benchmarks.md)."""
 
-MOST_STEPS = {"S": 4_000, "M": 2_500, "L": 5_000}
+MOST_STEPS = {"S": 4_000, "M": 2_000, "L": 5_000}
 """Cap of the steps by size; what twice as many gain S stands in docs/benchmarks.md."""
 
 SCORED = 1024

@@ -21,7 +21,7 @@ from goldcut.networks.encoders import build_encoder
 from goldcut.progress import Progress, silent
 from goldcut.records import Knowledge
 
-EDGE = Settings(max_steps=1000, batch=32, weight_decay=0.0, round_steps=50, reductions=2)
+EDGE = Settings(max_steps=600, batch=32, weight_decay=0.0, round_steps=50, reductions=2)
 """How a substitute edge is trained; the rate stands in substitute."""
 
 
