@@ -28,7 +28,7 @@ DECODING = Settings(batch=32, rate=3e-3, muon=True, averaged=True)
 rate of 0.001 and the last weights instead of averaged ones twice the images again (docs/benchmarks.md)."""
 
 MOST_STEPS = {"S": 4_000, "M": 2_000, "L": 5_000}
-"""Cap of the steps by size; what twice as many gain S stands in docs/benchmarks.md."""
+"""Cap of the steps by size; how far S and M come at layer3.0 of a ResNet-20 stands in docs/benchmarks.md."""
 
 SCORED = 1024
 """Selection images that tell whether a training is flat; at its end all of them count."""

@@ -2,9 +2,9 @@
 
 Liu et al.: Partitioning for Intrinsic Model Inversion Resistance in Collaborative Inference, 2026. Their scripts train
 with Adam (betas 0.5 and 0.999, amsgrad, rate 0.01, batches of 128, 100 epochs), halve the rate when the error on the
-*test* images is flat and keep the best epoch of those same images. Here the training is that of every other attack:
-AdamW, until the attacker's selection images are flat, and Z is standardised first. So a difference between attacks is
-one of networks, and no victim chooses anything; `benchmarks/parity.py` trains with the published settings.
+*test* images is flat and keep the best epoch of those same images. Here they are all trained alike, by AdamW until the
+attacker's selection images are flat, and Z is standardised first. So a difference between them is one of networks, and
+no victim chooses anything; `benchmarks/parity.py` trains with the published settings.
 """
 
 from dataclasses import asdict, dataclass, field, replace

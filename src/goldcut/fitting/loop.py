@@ -75,13 +75,13 @@ def fit(
     keep_freed_memory()
     course = Course()
     start = _copy(model)
-    optimiser = _optimiser(model, settings, course)
+    optimiser = build_optimiser(model, settings, course.rate(settings))
     best = start
     average = Average(start) if settings.averaged else None
     key = repr((sorted(asdict(settings).items()), seed, samples))
     if checkpoint is not None and (stored := read_checkpoint(checkpoint, key)) is not None:
         course = Course(**stored.course)
-        optimiser = _optimiser(model, settings, course)
+        optimiser = build_optimiser(model, settings, course.rate(settings))
         best, averaged = stored.restore(model, optimiser)
         average = Average(averaged) if settings.averaged else None
     written = monotonic()
@@ -125,7 +125,7 @@ def fit(
             if not np.isfinite(value) or course.has_collapsed(settings, ceiling):
                 course = course.restart(settings, task)
                 model.load_state_dict(start)
-                best, optimiser = start, _optimiser(model, settings, course)
+                best, optimiser = start, build_optimiser(model, settings, course.rate(settings))
                 average = Average(start) if settings.averaged else None
                 stand()
                 continue
@@ -133,7 +133,7 @@ def fit(
     model.load_state_dict(best)
     model.eval()
     if checkpoint is not None:
-        fresh = _optimiser(model, settings, course)
+        fresh = build_optimiser(model, settings, course.rate(settings))
         write_checkpoint(checkpoint, key, asdict(course), model, best, best if average else {}, fresh)
     return Fitted(min(course.scores), is_converged(course.scores), course.step, tuple(course.scores), course.restarts)
 
@@ -189,12 +189,12 @@ def _evaluate(model: nn.Module, score: Callable[[], float]) -> float:
         return score()
 
 
-def _optimiser(model: nn.Module, settings: Settings, course: Course) -> torch.optim.AdamW:
-    rate, decay = course.rate(settings), settings.weight_decay
+def build_optimiser(model: nn.Module, settings: Settings, rate: float) -> torch.optim.AdamW:
+    """What takes the steps of a training, at this rate."""
     if settings.muon:
-        return Muon(model, rate=rate, weight_decay=decay)
+        return Muon(model, rate=rate, weight_decay=settings.weight_decay)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -50,22 +50,21 @@ class Muon(torch.optim.AdamW):
     """
 
     def __init__(self, model: nn.Module, *, rate: float, weight_decay: float) -> None:
-        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-        matrices = [weight for name, weight in named if name.endswith("weight") and weight.ndim > 1]
-        ours = set(map(id, matrices))
-        others = [weight for _, weight in named if id(weight) not in ours]
-        groups: list[dict[str, Any]] = [{"params": others}, {"params": matrices}]
-        super().__init__([group for group in groups if group["params"]], lr=rate, weight_decay=weight_decay, fused=True)
-        self.matrices = ours
+        split: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                split[name.endswith("weight") and weight.ndim > 1].append(weight)
+        groups: list[dict[str, Any]] = [{"params": found, "turned": turned} for turned, found in split.items() if found]
+        super().__init__(groups, lr=rate, weight_decay=weight_decay, fused=True)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step from the gradients; those of matrices are used up."""
         assert closure is None
-        for group in self.param_groups:
+        for group in (one for one in self.param_groups if one["turned"]):
             alike: dict[torch.Size, list[nn.Parameter]] = {}
             for weight in group["params"]:
-                if id(weight) in self.matrices and weight.grad is not None:
+                if weight.grad is not None:
                     alike.setdefault(weight.shape, []).append(weight)
             for weights in alike.values():
                 self._turn(weights, group["lr"], group["weight_decay"])

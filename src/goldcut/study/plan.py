@@ -19,6 +19,7 @@ from goldcut.attacks.suite import choose_attacks
 from goldcut.cuts.graph import CutGraph, find_cuts
 from goldcut.cuts.split import split_at
 from goldcut.cuts.taps import read_cuts
+from goldcut.fitting import build_optimiser
 from goldcut.networks.decoders import SIZES, build_decoder
 from goldcut.progress import Progress, silent
 from goldcut.records import Cut, Knowledge
@@ -168,10 +169,13 @@ class Price:
         image = attack_shape(self.shape)
         decoder = build_decoder(tuple(z.shape[1:]), layout.kind, image, SIZES[attack.size], seed=0).to(self.device)
         images = torch.rand(len(z), *image, device=self.device)
+        optimiser = build_optimiser(decoder, attack.settings, attack.settings.rate)
 
         def step() -> None:
             made: Tensor = decoder(z)
+            optimiser.zero_grad()
             mse_loss(made, images).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
 
         return _measure(step)
 
