@@ -4,6 +4,7 @@ Victims enter twice, and nowhere else: their Z goes through a finished Inverse, 
 what comes out with their pixels. A View holds nothing of them.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -128,9 +129,12 @@ def attack_cuts(
     budget = int(FEATURES_SHARE * memory_bytes)
     count = workers or (torch.get_num_threads() if device == "cpu" else 1)
 
+    turn = threading.Lock()
+
     def tell() -> None:
         if report is not None:
-            report(summarise(plan, ledger, ceiling, pictures))
+            with turn:  # what is reported last knows most
+                report(summarise(plan, ledger, ceiling, pictures))
 
     for group in group_cuts([cut for cut in cuts if missing[cut.name]], plan.bytes_of, budget):
         on_disk = len(group) == 1 and plan.bytes_of(group[0]) > budget

@@ -165,7 +165,8 @@ def write_figures(leakage: Leakage, victims: Images, path: Path) -> None:
         tables.append(pyarrow.table(columns))
     if path.exists():
         try:
-            kept = pyarrow.parquet.read_table(path)
+            # Given a path, pyarrow opens it twice, and another process may have replaced it in between.
+            kept = pyarrow.parquet.read_table(pyarrow.BufferReader(path.read_bytes()))
             pairs = zip(kept["cut"].to_pylist(), kept["attack"].to_pylist(), strict=True)
         except (OSError, pyarrow.ArrowException, KeyError) as error:
             raise RunError(

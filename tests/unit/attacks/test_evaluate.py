@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 from torch import Tensor, nn
 
 from goldcut.attacks import Attack, Decoder, Inverse, Leakage, Ridge, View, attack_cuts, write_gallery
 from goldcut.attacks.attributes import Probe
-from goldcut.attacks.leakage import GALLERY
+from goldcut.attacks.leakage import GALLERY, write_figures
 from goldcut.attacks.stack import Stack
 from goldcut.cuts import CutGraph, find_cuts
 from goldcut.errors import AttackError
@@ -385,6 +387,46 @@ def test_an_interrupt_loses_only_what_was_running(graph: CutGraph, parts: Parts,
     assert figures(resumed) == figures(expected)
     assert len({task for task in done if " at " in task}) <= 3
     assert torch.get_num_threads() == threads
+
+
+def test_reports_come_one_at_a_time_and_the_last_knows_most(graph: CutGraph, parts: Parts, tmp_path: Path):
+    inside, counts = threading.Lock(), []
+
+    def report(leakage: Leakage) -> None:
+        assert inside.acquire(blocking=False)
+        time.sleep(0.1)
+        counts.append(len(leakage.results))
+        inside.release()
+
+    leakage = run(graph, parts, (Spy(), Spy(called="mole"), Ridge()), tmp_path, report=report)
+    assert not leakage.failures
+    assert len(counts) == 9
+    assert counts == sorted(counts)
+    assert counts[-1] == 9
+
+
+def test_figures_are_joined_while_another_process_replaces_them(graph: CutGraph, parts: Parts, tmp_path: Path):
+    leakage = run(graph, parts, (Ridge(), Spy()), tmp_path)
+    path, other = tmp_path / "victims.parquet", tmp_path / "other.parquet"
+    write_figures(leakage, parts.victims, path)
+    small = pyarrow.parquet.read_table(path).slice(0, 7)
+    whole, ended = path.read_bytes(), threading.Event()
+
+    def replace_it() -> None:
+        while not ended.is_set():
+            pyarrow.parquet.write_table(small, other)
+            other.replace(path)
+            other.write_bytes(whole)
+            other.replace(path)
+
+    thread = threading.Thread(target=replace_it)
+    thread.start()
+    try:
+        for _ in range(200):
+            write_figures(leakage, parts.victims, path)
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_too_few_images_and_twins_are_refused(graph: CutGraph, parts: Parts, tmp_path: Path):
