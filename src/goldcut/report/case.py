@@ -1,6 +1,6 @@
 """A run as the sentences of the verdict look at it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,17 @@ class Case:
     def class_mean(self) -> float | None:
         mean = self.attack.baselines.class_mean if self.attack else None
         return mean.recovered if mean else None
+
+    @property
+    def overthrown(self) -> Sequence[str]:
+        """Cuts of the default zone that no better attack can make one of the post hoc zone.
+
+        More is recovered there than the level of that rule would be if all were at the first cut.
+        """
+        if self.class_mean is None:
+            return ()
+        highest = (1 + self.class_mean) / 2
+        return [name for name in self.scan.zone.cuts if name in self.worst and self.worst[name].recovered > highest]
 
     def cut(self, name: str) -> CutProfile:
         return self.scan.cuts[self.place[name]]

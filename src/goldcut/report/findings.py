@@ -60,7 +60,12 @@ def judgement(case: Case, standing: Standing) -> list[str]:
         if cut and judged.decided and (unsure := unsettled(attack, cut)):
             unsaid = f"at {cut} {listing(unsure)}."
         why = (" ".join(judged.reasons) if not judged.decided else "") or unsaid
-        return [f"The attack cannot judge the zone yet: {why}"]
+        return [
+            *_refutation(case),
+            f"The attack cannot judge the {'rest of the ' * bool(case.overthrown)}zone yet: {why}",
+        ]
+    if standing == "refuted" and not judged.decided:
+        return [*_refutation(case), f"Where a zone begins instead it cannot tell yet: {' '.join(judged.reasons)}"]
     if judged.first is None:
         return [
             "At no attacked cut does what is recovered beyond the class mean fall to half of what it is at the first."
@@ -93,6 +98,14 @@ def judgement(case: Case, standing: Standing) -> list[str]:
         where = f"only from {quarter.first} on" if quarter.first else "at no attacked cut"
         return [half, f"A quarter, the stricter mark, is reached {where}."]
     return [half]
+
+
+def _refutation(case: Case) -> list[str]:
+    """What no better attack can take back: it would only find more."""
+    if not case.overthrown:
+        return []
+    named = listing([f"{name} ({percent(case.worst[name].recovered)} recovered)" for name in case.overthrown])
+    return [f"The attack refutes {named} and what lies before: a better one only recovers more."]
 
 
 def meaning(case: Case, cut: str) -> list[str]:

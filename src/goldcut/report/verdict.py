@@ -78,6 +78,8 @@ def _standing(case: Case) -> Standing:
     if case.attack is None:
         return "unattacked"
     judged, recommended = case.attack.zone_post_hoc, case.scan.recommended
+    if recommended and any(case.place[recommended] <= case.place[name] for name in case.overthrown):
+        return "refuted"
     if not judged.decided or not case.attack.complete or (recommended and recommended not in case.worst):
         return "open"
     if recommended is None:

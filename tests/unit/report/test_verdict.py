@@ -101,6 +101,37 @@ def test_cuts_that_the_pointer_takes_in_and_the_attack_does_not_are_refuted_by_n
     assert "It refutes" not in words(reach_verdict(scan, judged("layer4.0", "layer4.0")))
 
 
+def leaking(name: str, recovered: float) -> AttackRecord:
+    """An attack that has not decided, with so much recovered at one cut."""
+    attack = judged(None, decided=False)
+    worst = tuple(replace(one, recovered=recovered) if one.cut == name else one for one in attack.worst)
+    return replace(attack, worst=worst)
+
+
+def test_what_no_better_attack_can_take_back_is_refuted_before_anything_is_decided() -> None:
+    scan, mean = samples.resnet_scan(), samples.resnet_attack().baselines.class_mean
+    assert mean is not None
+    above, below = (1 + mean.recovered) / 2 + 0.01, (1 + mean.recovered) / 2 - 0.01
+    assert reach_verdict(scan, leaking("layer4.0", below)).standing == "open"
+    verdict = reach_verdict(scan, leaking("layer4.0", above))
+    assert (verdict.standing, verdict.tone) == ("refuted", "bad")
+    assert "Do not rely on layer4.0" in verdict.headline
+    assert "a better one only recovers more. Where a zone begins instead it cannot tell yet" in words(verdict)
+    assert reach_verdict(scan, leaking("layer4.1", above)).standing == "refuted"
+    unlabelled = leaking("layer4.0", above)
+    unlabelled = replace(unlabelled, baselines=replace(unlabelled.baselines, class_mean=None))
+    assert reach_verdict(scan, unlabelled).standing == "open"
+
+
+def test_a_cut_of_the_zone_that_leaks_is_named_while_the_recommended_one_is_open() -> None:
+    scan = samples.resnet_scan()
+    early = replace(scan, zone=replace(scan.zone, first="layer3.1", cuts=("layer3.1", *scan.zone.cuts)))
+    verdict = reach_verdict(early, leaking("layer3.1", 0.9))
+    assert verdict.standing == "open"
+    assert "The attack refutes layer3.1 (90 % recovered) and what lies before" in words(verdict)
+    assert "cannot judge the rest of the zone yet" in words(verdict)
+
+
 def test_what_weaker_attackers_get_is_said_where_several_were_tried() -> None:
     attack = samples.resnet_attack()
     halved = tuple(replace(one, attack="shadow", recovered=one.recovered / 2) for one in attack.worst)
