@@ -55,7 +55,7 @@ def judgement(case: Case, standing: Standing) -> list[str]:
     judged = attack.zone_post_hoc
     if standing == "open":
         if cut and cut not in case.worst:
-            return [f"{cut} itself was not attacked."]
+            return [*_refutation(case), f"{cut} itself was not attacked."]
         unsaid = "results of its plan are missing." if not attack.complete else "its rule gives no reason."
         if cut and judged.decided and (unsure := unsettled(attack, cut)):
             unsaid = f"at {cut} {listing(unsure)}."
