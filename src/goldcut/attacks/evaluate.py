@@ -128,7 +128,6 @@ def attack_cuts(
     ceiling, pictures = judge.ceiling(), as_pictures(judge.victims)
     budget = int(FEATURES_SHARE * memory_bytes)
     count = workers or (torch.get_num_threads() if device == "cpu" else 1)
-
     turn = threading.Lock()
 
     def tell() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from goldcut.records import AttackRecord, AttackResult, CutProfile, ScanRecord, Worst
+from goldcut.zone.post_hoc import post_hoc_level
 
 Standing = Literal["confirmed", "refuted", "open", "unattacked", "missed", "no_zone"]
 
@@ -37,7 +38,7 @@ class Case:
         """
         if self.class_mean is None:
             return ()
-        highest = (1 + self.class_mean) / 2
+        highest = post_hoc_level(1.0, self.class_mean)
         return [name for name in self.scan.zone.cuts if name in self.worst and self.worst[name].recovered > highest]
 
     def cut(self, name: str) -> CutProfile:

@@ -160,8 +160,9 @@ def price(case: Case, cut: str) -> list[str]:
 def advice(case: Case, standing: Standing, cut: str | None) -> list[str]:
     if standing == "unattacked":
         return ["Run `goldcut attack` on this run, then `goldcut report`."]
+    again = "Run `goldcut attack` again, with the missing cuts or with `--effort large`"
     if standing == "open":
-        return ["Run `goldcut attack` again, with the missing cuts or with `--effort large`."]
+        return [f"{again}."]
     if standing == "confirmed" and cut:
         recovered = percent(case.worst[cut].recovered)
         return [
@@ -171,7 +172,9 @@ def advice(case: Case, standing: Standing, cut: str | None) -> list[str]:
     if standing == "missed":
         return ["Treat it as a candidate: attack the cuts around it before you rely on it."]
     advice, least = [], case.least_leaking()
-    if standing == "refuted" and case.attack and case.attack.zone_post_hoc.first:
+    if standing == "refuted" and case.attack and not case.attack.zone_post_hoc.decided:
+        advice.append(f"{again}, to see whether another cut does better.")
+    elif standing == "refuted" and case.attack and case.attack.zone_post_hoc.first:
         advice.append(f"Consider {case.attack.zone_post_hoc.first}, from which on the attack does weaken.")
     elif least:
         flops = percent(edge_flops(case.cut(least.cut)))

@@ -3,7 +3,7 @@
 Two witnesses are heard. The statistics of Z point to a zone; the attack says whether it is true. A
 pointer is no proof, so a run without an attack never gets a reassuring sentence. The attack's own
 zone (`zone_post_hoc`, fixed in advance in terms of what is recovered) judges the recommended cut:
-    confirmed   the recommended cut lies in it        refuted   it does not
+    confirmed   the recommended cut lies in it        refuted   it does not, or no better attack brings it there
     open        the attack cannot decide yet          unattacked
     missed      only the attack finds a zone          no_zone   neither does
 """

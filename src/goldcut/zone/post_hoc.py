@@ -7,6 +7,16 @@ from goldcut.records import Zone
 NAMES = {0.5: "post_hoc_half", 0.25: "post_hoc_quarter"}
 
 
+def post_hoc_level(first: float, class_mean: float, share: float = 0.5) -> float:
+    """The most that may be recovered in the zone: m + share (r_1 - m), r_1 at the first cut, m by the class mean.
+
+    Example:
+        >>> post_hoc_level(0.9, 0.1)
+        0.5
+    """
+    return class_mean + share * (first - class_mean)
+
+
 def post_hoc_zone(
     worst_recovered: Sequence[float | None],
     class_mean_recovered: float | None,
@@ -37,13 +47,13 @@ def post_hoc_zone(
     missing = _missing(worst_recovered, class_mean_recovered, names)
     if missing or class_mean_recovered is None or worst_recovered[0] is None:
         return Zone(rule=rule, decided=False, reasons=(missing,))
-    level = class_mean_recovered + share * (worst_recovered[0] - class_mean_recovered)
+    level = post_hoc_level(worst_recovered[0], class_mean_recovered, share)
     bar = (
         f"the level is {level:.2f}: {share:g} of the lead of {names[0]} ({worst_recovered[0]:.2f}) over the class mean"
         f" ({class_mean_recovered:.2f})"
     )
     start = _start(worst_recovered, level)
-    if not converged[0] and start != _start(worst_recovered, class_mean_recovered + share * (1 - class_mean_recovered)):
+    if not converged[0] and start != _start(worst_recovered, post_hoc_level(1.0, class_mean_recovered, share)):
         doubt = (
             f"Not decided: the attack at the first cut, {names[0]}, had not converged, and a better one moves the level"
         )

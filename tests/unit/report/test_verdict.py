@@ -117,6 +117,8 @@ def test_what_no_better_attack_can_take_back_is_refuted_before_anything_is_decid
     assert (verdict.standing, verdict.tone) == ("refuted", "bad")
     assert "Do not rely on layer4.0" in verdict.headline
     assert "a better one only recovers more. Where a zone begins instead it cannot tell yet" in words(verdict)
+    assert "to see whether another cut does better" in words(verdict)
+    assert "no choice of cut alone" not in words(verdict)
     assert reach_verdict(scan, leaking("layer4.1", above)).standing == "refuted"
     unlabelled = leaking("layer4.0", above)
     unlabelled = replace(unlabelled, baselines=replace(unlabelled.baselines, class_mean=None))
